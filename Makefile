@@ -1,0 +1,113 @@
+# Needs only python3 (3.11 or later) with pip, and make. `make help` lists the targets.
+
+PYTHON ?= python3
+# Test processes side by side.
+JOBS ?= 2
+# Arguments for pytest: make test ARGS="tests/unit -x"
+ARGS ?=
+# make lock UPGRADE=1 moves every pin to the newest version that pyproject.toml allows.
+UPGRADE ?=
+
+VENV := .venv
+BIN := $(VENV)/bin
+PIP_INSTALL := install --quiet --disable-pip-version-check --no-input
+
+# A stamp carries the hash of what it stands for: the lock files, the interpreter and this folder
+# (the editable install points here). A second run finds its stamp and installs nothing.
+FINGERPRINT := import hashlib, os, sys; \
+	h = hashlib.sha256(f"{sys.version}{sys.base_prefix}{os.getcwd()}".encode()); \
+	[h.update(open(name, "rb").read()) for name in sys.argv[1:]]; print(h.hexdigest()[:16])
+fingerprint = $(shell $(PYTHON) -c '$(FINGERPRINT)' $(1))
+
+RUNTIME := $(VENV)/.runtime-$(call fingerprint,requirements/runtime.txt)
+DEV := $(VENV)/.dev-$(call fingerprint,requirements/runtime.txt requirements/dev.txt)
+PROJECT := $(VENV)/.project-$(call fingerprint,requirements/runtime.txt pyproject.toml)
+LOCK := .venv-lock/.lock-$(call fingerprint,requirements/lock.txt)
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.NOTPARALLEL:
+.PHONY: help demo install test check format test-long bench lock clean
+
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
+
+demo: $(PROJECT) ## tell the whole story: a sale, its proof, every lie refused
+	@$(BIN)/python demo/run.py
+
+install: $(PROJECT) $(DEV) ## make .venv with the project and the development tools
+
+test: check ## checks, then every test but the long ones (under 10 minutes on 2 cores)
+	@echo "== pytest"
+	@$(BIN)/pytest -n $(JOBS) --dist worksteal $(ARGS)
+
+check: install ## style, types and import arrows
+	@echo "== ruff"
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/ruff format --check --quiet . || { $(BIN)/ruff format --check .; \
+		echo "\`make format\` puts this right."; exit 1; }
+	@echo "== mypy"
+	@$(BIN)/mypy
+	@echo "== import-linter"
+	@$(BIN)/lint-imports
+
+format: install ## rewrite the sources in the project's style
+	@$(BIN)/ruff check --quiet --fix . ; $(BIN)/ruff format .
+
+test-long: install ## the tests that take minutes
+	@$(BIN)/pytest -n $(JOBS) -m long --hypothesis-profile=long $(ARGS)
+
+bench: install ## measure: JSON and plots
+	@$(BIN)/python -m bench $(ARGS)
+
+lock: $(LOCK) ## write requirements/*.txt anew from pyproject.toml
+	@for set in runtime dev lock; do \
+		case $$set in \
+			runtime) sources="pyproject.toml --group build" ;; \
+			dev) sources="--group dev --constraint requirements/runtime.txt" ;; \
+			lock) sources="--group lock" ;; \
+		esac; \
+		.venv-lock/bin/uv pip compile $$sources --output-file requirements/$$set.txt --quiet \
+			--universal --fork-strategy fewest --python-version 3.11 --generate-hashes \
+			--no-annotate --custom-compile-command "make lock" $(if $(UPGRADE),--upgrade) || exit 1; \
+	done
+
+clean: ## remove everything that make made
+	rm -rf .venv .venv-lock build dist *.egg-info .hypothesis .import_linter_cache .mypy_cache \
+		.pytest_cache .ruff_cache
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Making a virtual environment: without ensurepip, which Debian ships apart from python3, the pip of
+# the interpreter outside installs into the environment. That leaves the system's packages alone, so
+# an "externally managed" interpreter serves as well.
+define make_environment
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "$(PYTHON) is not Python 3.11 or later: make PYTHON=python3.13 names one" >&2; exit 1; }
+	@echo "== Installing into $(1) ..."
+	@rm -rf $(1)
+	@if $(PYTHON) -m pip --version >/dev/null 2>&1; then $(PYTHON) -m venv --without-pip $(1); \
+		else $(PYTHON) -m venv $(1); fi || \
+		{ echo "$(PYTHON) has no pip: install it first (Debian: python3-pip)" >&2; exit 1; }
+endef
+# The pip that installs into the environment $(1).
+pip_of = $$(test -x $(1)/bin/pip && echo $(1)/bin/pip || \
+	echo "$(PYTHON) -m pip --python $(1)/bin/python")
+
+$(RUNTIME):
+	$(call make_environment,$(VENV))
+	@$(call pip_of,$(VENV)) $(PIP_INSTALL) --require-hashes -r requirements/runtime.txt
+	@touch $@
+
+$(PROJECT): $(RUNTIME)
+	@$(call pip_of,$(VENV)) $(PIP_INSTALL) --no-deps --no-build-isolation --editable .
+	@rm -f $(VENV)/.project-* && touch $@
+
+$(DEV): $(RUNTIME)
+	@echo "== Installing the development tools ..."
+	@$(call pip_of,$(VENV)) $(PIP_INSTALL) --require-hashes -r requirements/dev.txt
+	@rm -f $(VENV)/.dev-* && touch $@
+
+$(LOCK):
+	$(call make_environment,.venv-lock)
+	@$(call pip_of,.venv-lock) $(PIP_INSTALL) --require-hashes -r requirements/lock.txt
+	@touch $@
