@@ -37,7 +37,8 @@ class FixedBase:
 class Group(ABC):
     """A group of prime order: the operations that the proof system needs, and nothing else."""
 
-    name: str
+    name: str  # of the backend
+    suite: str  # of the group itself: equal for backends that must agree on every byte
     order: Scalar
     point_bytes: int
 

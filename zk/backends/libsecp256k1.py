@@ -69,6 +69,7 @@ class Libsecp256k1(Group):
     """`zk.group.Group` over libsecp256k1."""
 
     name = "libsecp256k1"
+    suite = "secp256k1"
     order: Scalar = mpz(0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141)
     point_bytes = 33
 

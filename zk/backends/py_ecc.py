@@ -33,6 +33,7 @@ class PyEcc(Group):
     """`zk.group.Group` over ``py_ecc.secp256k1``."""
 
     name = "py_ecc"
+    suite = "secp256k1"
     order: Scalar = mpz(curve.N)
     point_bytes = 33
 
