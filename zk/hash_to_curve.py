@@ -105,10 +105,7 @@ def map_to_curve_simple_swu(u: FieldElement) -> tuple[FieldElement, FieldElement
     """The point of E' that the simplified SWU map gives for ``u`` in [0, P) (section 6.6.2)."""
     tv = Z * u * u % P
     denominator = (tv * tv + tv) % P
-    if denominator:
-        x = _MINUS_B_OVER_A * (1 + invert(denominator, P)) % P
-    else:
-        x = _X1_EXCEPTIONAL
+    x = _MINUS_B_OVER_A * (1 + invert(denominator, P)) % P if denominator else _X1_EXCEPTIONAL
     gx = ((x * x + A) * x + B) % P
     if jacobi(gx, P) == -1:
         x = tv * x % P

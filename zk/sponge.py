@@ -45,9 +45,7 @@ class DuplexSponge:
 
     def __init__(self, session_id: bytes) -> None:
         if len(session_id) != SESSION_ID_BYTES:
-            raise EncodingError(
-                f"a session id has {SESSION_ID_BYTES} bytes, not {len(session_id)}"
-            )
+            raise EncodingError(f"a session id has {SESSION_ID_BYTES} bytes, not {len(session_id)}")
         # The padding fills one block of the rate, so a copy of this state saves a permutation.
         self._state = shake_128(session_id + _PADDING)
         self._squeezed = 0
