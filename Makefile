@@ -36,6 +36,7 @@ demo: $(PROJECT) ## tell the whole story: a sale, its proof, every lie refused
 	@$(BIN)/python demo/run.py
 
 install: $(PROJECT) $(DEV) ## make .venv with the project and the development tools
+	@:
 
 test: check ## checks, then every test but the long ones (under 10 minutes on 2 cores)
 	@echo "== pytest"
