@@ -277,14 +277,13 @@ class Circuit:
             if isinstance(equation, Digit):
                 _require(2 <= equation.base <= MAX_DEGREE, "digit base outside 2…16")
                 self._check_form(equation.form)
-                self._magnitude(Expression(equation.form), equation.label)
             else:
                 self._check_expression(equation.expression)
-                self._magnitude(equation.expression, equation.label)
         for line in self.lines:
             for expression in line:
                 self._check_expression(expression)
         _require(self.degree <= MAX_DEGREE, f"an equation's degree exceeds {MAX_DEGREE}")
+        _require(self.magnitude < MAGNITUDE, "an equation could wrap around modulo the group order")
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Circuit) and self.digest == other.digest
@@ -295,8 +294,8 @@ class Circuit:
     # What soundness needs -------------------------------------------------------------------------
 
     @cached_property
-    def _maxima(self) -> dict[int, int]:
-        """Largest value of each wire that some digit equation bounds."""
+    def maxima(self) -> dict[int, int]:
+        """Largest value of each wire that a digit equation of its own bounds."""
         maxima: dict[int, int] = {}
         for equation in self.equations:
             if isinstance(equation, Digit) and not (equation.form.constant or equation.form.publics):
@@ -337,19 +336,32 @@ class Circuit:
             for value in needed:
                 _require(selector.indicator(position, value) in bits, "a selector's digit is not one-hot")
 
-    def _magnitude(self, expression: Expression, label: str) -> None:
+    @cached_property
+    def magnitude(self) -> int:
+        """The largest absolute value that any equation's form or expression could take."""
+        return max(
+            (
+                self._magnitude(
+                    Expression(e.form) if isinstance(e, Digit) else e.expression, e.label
+                )
+                for e in self.equations
+            ),
+            default=0,
+        )
+
+    def _magnitude(self, expression: Expression, label: str) -> int:
         form = expression.form
         _require(
-            all(wire in self._maxima for wire, _ in form.wires),
+            all(wire in self.maxima for wire, _ in form.wires),
             f"equation {label!r} uses a wire that nothing bounds",
         )
         largest = abs(form.constant)
-        largest += sum(abs(c) * self._maxima[wire] for wire, c in form.wires)
+        largest += sum(abs(c) * self.maxima[wire] for wire, c in form.wires)
         largest += sum(abs(c) * self.publics[j] for j, c in form.publics)
         for column, coefficient in expression.columns:
             table = self.tables[self.selectors[column.selector].table]
             largest += abs(coefficient) * max(table.columns[column.column])
-        _require(largest < MAGNITUDE, f"equation {label!r} could wrap around modulo the group order")
+        return largest
 
     # What follows ---------------------------------------------------------------------------------------
 

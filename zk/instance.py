@@ -1,0 +1,60 @@
+"""What a proof is about: circuit, public inputs, context and line commitments.
+
+Proved (``docs/protocol.md``, section "What is proved"): the prover knows wires w and openings r_l such that every
+equation of the circuit holds for w and the public inputs, and C_l = Σ_s Λ_{l,s}(w)·J_s + r_l·H for every line l.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from zk.errors import StatementError
+from zk.group import Group, Point
+from zk.relation import MAGNITUDE, MAX_DEGREE, Circuit
+from zk.transcript import PROOF, Transcript
+
+CONTEXT_BYTES = 32
+PUBLIC_BYTES = 8
+
+
+@dataclass(frozen=True)
+class Instance:
+    """``context`` is a 32-byte digest of everything else the proof is bound to.
+
+    Raises `StatementError` for public inputs outside their range, a wrong number of lines or an
+    identity commitment.
+    """
+
+    circuit: Circuit
+    publics: tuple[int, ...]
+    context: bytes
+    commitments: tuple[Point, ...]
+
+    def __post_init__(self) -> None:
+        self.circuit.check_publics(self.publics)
+        if len(self.context) != CONTEXT_BYTES:
+            raise StatementError(f"the context is a digest of {CONTEXT_BYTES} bytes")
+        if len(self.commitments) != len(self.circuit.lines):
+            raise StatementError(
+                f"the circuit has {len(self.circuit.lines)} lines, not {len(self.commitments)}"
+            )
+        if not all(self.commitments):
+            raise StatementError("a line commitment is the identity")
+
+    def encode(self, group: Group) -> bytes:
+        """circuit digest ‖ context ‖ public inputs (8 bytes each) ‖ C_0 ‖ … ‖ C_{L−1}."""
+        publics = (value.to_bytes(PUBLIC_BYTES, "big") for value in self.publics)
+        lines = (group.encode(point) for point in self.commitments)
+        return b"".join((self.circuit.digest, self.context, *publics, *lines))
+
+
+def start_transcript(group: Group, instance: Instance) -> Transcript:
+    """A transcript that has absorbed the instance.
+
+    Raises `StatementError` where the group is too small for the circuit's "no wrap-around" (toy groups).
+    """
+    if group.order <= MAX_DEGREE or (group.order < MAGNITUDE and instance.circuit.magnitude >= group.order):
+        raise StatementError("the group is too small for this circuit")
+    transcript = Transcript(group, PROOF)
+    transcript.absorb(instance.encode(group))
+    return transcript
