@@ -1,0 +1,27 @@
+"""What all tests share: hypothesis profiles and the place of the repository."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+# Proving takes milliseconds and differs between machines: a deadline per example would only flake.
+_SLOW_EXAMPLES = [HealthCheck.too_slow, HealthCheck.data_too_large]
+
+settings.register_profile(
+    "default", deadline=None, max_examples=50, suppress_health_check=_SLOW_EXAMPLES
+)
+# The same examples each time, so that a red run is the submission's doing.
+settings.register_profile("ci", settings.get_profile("default"), derandomize=True, database=None)
+settings.register_profile("long", settings.get_profile("default"), max_examples=2_000)
+
+settings.load_profile("ci" if os.environ.get("CI") else "default")
+
+
+@pytest.fixture(scope="session")
+def repository() -> Path:
+    """The root of the checkout, for tests that look at its files."""
+    return Path(__file__).resolve().parent.parent

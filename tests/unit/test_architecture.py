@@ -1,0 +1,105 @@
+"""The arrows between the packages hold, and the linter that says so is able to say no."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PACKAGES = ("zk", "circuits", "optician", "verifier_api")
+
+ARROWS = "Arrows point down; optician and verifier_api never meet"
+NO_INPUT_OUTPUT = "zk and circuits know no web framework, database, event loop or socket"
+NO_TERMINAL = "zk and circuits print nothing: no command line, no log"
+NO_TEST_CODE = "What ships never imports measurements, demonstrations or tests"
+
+
+def lint_imports(root: Path) -> subprocess.CompletedProcess[str]:
+    """Run import-linter on the packages under ``root`` with the ``pyproject.toml`` found there."""
+    program = "from importlinter.cli import lint_imports_command as run; run()"
+    return subprocess.run(
+        [sys.executable, "-c", program, "--no-cache"],
+        cwd=root,
+        env={**os.environ, "NO_COLOR": "1", "COLUMNS": "200", "PYTHONPATH": str(root)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+
+
+def plant(root: Path, repository: Path, module: str = "", source: str = "") -> None:
+    """Write a tree of four lawful packages under our own contracts, then one module into it."""
+    (root / "pyproject.toml").write_bytes((repository / "pyproject.toml").read_bytes())
+    for package in PACKAGES:
+        (root / package).mkdir()
+        (root / package / "__init__.py").write_text("")
+    (root / "circuits" / "lawful.py").write_text("import zk\n")
+    (root / "optician" / "lawful.py").write_text("import circuits.lawful\nimport zk\n")
+    (root / "verifier_api" / "lawful.py").write_text("import circuits.lawful\nimport zk\n")
+    (root / "verifier_api" / "web.py").write_text("import asyncio\n")
+    if module:
+        (root / module).write_text(source)
+
+
+def test_our_own_packages_keep_every_contract(repository: Path) -> None:
+    result = lint_imports(repository)
+    assert result.returncode == 0, result.stdout + result.stderr
+    for contract in (ARROWS, NO_INPUT_OUTPUT, NO_TERMINAL, NO_TEST_CODE):
+        assert f"{contract} KEPT" in result.stdout
+
+
+def test_a_lawful_tree_passes(tmp_path: Path, repository: Path) -> None:
+    plant(tmp_path, repository)
+    result = lint_imports(tmp_path)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "Contracts: 4 kept, 0 broken." in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("module", "source", "contract"),
+    [
+        ("zk/bad.py", "import circuits", ARROWS),
+        ("zk/bad.py", "from optician import lawful", ARROWS),
+        ("zk/bad.py", "import verifier_api", ARROWS),
+        ("circuits/bad.py", "import optician", ARROWS),
+        ("circuits/bad.py", "def late():\n    import verifier_api.lawful", ARROWS),
+        ("optician/bad.py", "import verifier_api", ARROWS),
+        ("verifier_api/bad.py", "from optician.lawful import circuits", ARROWS),
+        ("zk/bad.py", "import asyncio", NO_INPUT_OUTPUT),
+        ("zk/bad.py", "import fastapi", NO_INPUT_OUTPUT),
+        ("circuits/bad.py", "from http.client import HTTPConnection", NO_INPUT_OUTPUT),
+        ("circuits/bad.py", "import socket", NO_INPUT_OUTPUT),
+        ("circuits/bad.py", "import sqlite3", NO_INPUT_OUTPUT),
+        ("circuits/bad.py", "import logging", NO_TERMINAL),
+        ("zk/bad.py", "import typer", NO_TERMINAL),
+        ("zk/bad.py", "import bench", NO_TEST_CODE),
+        ("circuits/bad.py", "import bench.micro", NO_TEST_CODE),
+        ("optician/bad.py", "import tests.conftest", NO_TEST_CODE),
+        ("verifier_api/bad.py", "import bench", NO_TEST_CODE),
+    ],
+)
+def test_each_forbidden_import_is_caught(
+    tmp_path: Path, repository: Path, module: str, source: str, contract: str
+) -> None:
+    plant(tmp_path, repository, module, source + "\n")
+    result = lint_imports(tmp_path)
+    assert result.returncode == 1, result.stdout + result.stderr
+    assert f"{contract} BROKEN" in result.stdout
+    assert "Contracts: 3 kept, 1 broken." in result.stdout
+    assert module.removesuffix(".py").replace("/", ".") in result.stdout
+
+
+def test_a_forbidden_import_is_caught_through_a_module_between(
+    tmp_path: Path, repository: Path
+) -> None:
+    plant(tmp_path, repository, "circuits/bad.py", "import circuits.between\n")
+    (tmp_path / "circuits" / "between.py").write_text("import verifier_api.web\n")
+    result = lint_imports(tmp_path)
+    assert result.returncode == 1, result.stdout + result.stderr
+    assert f"{ARROWS} BROKEN" in result.stdout
+    assert f"{NO_INPUT_OUTPUT} BROKEN" in result.stdout
+    assert "circuits is not allowed to import asyncio" in result.stdout
