@@ -1,0 +1,266 @@
+"""An insurer's contract: what is reimbursed, what a price may be, and how little a proof may hide.
+
+A *reimbursement ceiling* limits what is paid and never the price; a *price cap* (care network)
+limits the price. Both are figures of the contract, never constants of the code. Amounts are cents.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import date
+from importlib.resources import files
+from types import MappingProxyType
+from typing import Annotated, Any, Final, Literal, TypeAlias, get_args
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
+
+from circuits.canonical import canonical_bytes, parse_json_strict, tagged_digest
+from circuits.nomenclature import CLASS_PATTERN, ClassSize, LegalLevel, Nomenclature, hiding_set
+from zk.errors import EncodingError, StatementError
+
+DIGEST_TAG = b"clairobscur-contract-v1"
+
+MAX_CONTRACT_BYTES = 64 * 2**10
+MAX_PRICE_CENTS = 10_000_000
+"""Upper limit of every price, cap and ceiling of a contract: 100,000 €."""
+DEFAULT_LARGEST_PRICE_CENTS = 300_000
+MAX_FLOOR = 1000
+MAX_NOTE = 2000
+MAX_PRICE_CAPS = 100
+
+EquipmentLevel: TypeAlias = Literal["a", "b", "c", "d", "e", "f"]
+StatementName: TypeAlias = Literal["line", "equipment", "pair"]
+FloorVerdict: TypeAlias = Literal["ok", "warn", "refuse"]
+
+EQUIPMENT_LEVELS: Final[tuple[EquipmentLevel, ...]] = get_args(EquipmentLevel)
+STATEMENT_NAMES: Final[tuple[StatementName, ...]] = get_args(StatementName)
+
+LEVEL_WEIGHT: Final[Mapping[LegalLevel, int]] = MappingProxyType(
+    {"simple": 0, "complex": 1, "very_complex": 3}
+)
+"""Weight of one lens; chosen so that the sum over a pair names its level (R.871-2 CSS)."""
+
+_WEIGHT_OF_LEVEL: Final[Mapping[str, int]] = MappingProxyType(
+    {"a": 0, "b": 1, "c": 2, "d": 3, "e": 4, "f": 6}
+)
+_NAME = re.compile(r"[A-Za-z0-9_]{1,32}", re.ASCII)
+_SAMPLE = re.compile(r"[a-z][a-z0-9_-]{0,31}", re.ASCII)
+_ISO_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
+
+
+def weight_of(level: str) -> int:
+    """The sum of the two lenses' weights at equipment level "a"…"f".
+
+    Raises `StatementError` for any other level.
+    """
+    try:
+        return _WEIGHT_OF_LEVEL[level]
+    except (KeyError, TypeError):
+        raise StatementError("equipment level: not one of a, b, c, d, e, f") from None
+
+
+def level_of(weight: int) -> EquipmentLevel:
+    """The equipment level of a pair whose weights sum to ``weight``; inverse of `weight_of`.
+
+    Raises `StatementError` for a sum that no pair has, such as 5.
+    """
+    for level in EQUIPMENT_LEVELS:
+        if _WEIGHT_OF_LEVEL[level] == weight:
+            return level
+    raise StatementError("sum of level weights: no pair of lenses has it")
+
+
+def _decode_iso_date(value: object) -> object:
+    # One form of a date only, where pydantic would take several.
+    if not isinstance(value, str):
+        return value
+    if not _ISO_DATE.fullmatch(value):
+        raise ValueError("not a date YYYY-MM-DD")
+    try:
+        return date.fromisoformat(value)
+    except ValueError:
+        raise ValueError("no such day in the calendar") from None
+
+
+def _in_statement_order(names: tuple[StatementName, ...]) -> tuple[StatementName, ...]:
+    if not names:
+        raise ValueError("no statement is allowed, so no claim could be made")
+    if len(set(names)) != len(names):
+        raise ValueError("a statement is named twice")
+    return tuple(name for name in STATEMENT_NAMES if name in names)
+
+
+def _require_every_level(ceilings: Mapping[EquipmentLevel, int]) -> Mapping[EquipmentLevel, int]:
+    missing = [level for level in EQUIPMENT_LEVELS if level not in ceilings]
+    if missing:
+        raise ValueError(f"no ceiling for level {', '.join(missing)}")
+    return {level: ceilings[level] for level in EQUIPMENT_LEVELS}
+
+
+Cents: TypeAlias = Annotated[int, Field(ge=0, le=MAX_PRICE_CENTS)]
+Identifier: TypeAlias = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+ClassCode: TypeAlias = Annotated[str, Field(pattern=CLASS_PATTERN)]
+IsoDate: TypeAlias = Annotated[date, BeforeValidator(_decode_iso_date)]
+
+
+class _Document(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class Floor(_Document):
+    """The smallest hiding sets a contract puts up with; see `judge_floor`.
+
+    Counted in type-and-correction cells, or in codes for what carries no correction. Below
+    ``refuse`` no claim is made or accepted, below ``warn`` the optician is told.
+    """
+
+    warn: Annotated[int, Field(ge=1, le=MAX_FLOOR)] = 8
+    refuse: Annotated[int, Field(ge=1, le=MAX_FLOOR)] = 3
+
+    @model_validator(mode="after")
+    def _require_order(self) -> Floor:
+        if self.refuse > self.warn:
+            raise ValueError("refuse is above warn")
+        return self
+
+
+class Contract(_Document):
+    """What both sides compute a circuit from, with the nomenclature and the date of service.
+
+    Valid from ``valid_from`` to ``valid_to``, both included. ``reimbursement_ceilings_cents`` has
+    one ceiling per equipment level a…f; of it ``frame_ceiling_cents`` at most is for the frame.
+    ``price_caps_cents`` maps classes to the network's price cap; a class without one is capped by
+    ``largest_price_cents`` alone. ``row_price_limits`` says whether the price limits of the hidden
+    rows (class A) are enforced. Floats, unknown keys and contradictions are refused.
+    """
+
+    # Not Literal[1], which takes true for 1.
+    format_version: Annotated[int, Field(ge=1, le=1)]
+    insurer_id: Identifier
+    product_id: Identifier
+    contract_id: Identifier
+    note: Annotated[str, Field(max_length=MAX_NOTE)] = ""
+    valid_from: IsoDate
+    valid_to: IsoDate
+    reimbursement_ceilings_cents: Annotated[
+        Mapping[EquipmentLevel, Cents], AfterValidator(_require_every_level)
+    ]
+    frame_ceiling_cents: Cents
+    price_caps_cents: Annotated[Mapping[ClassCode, Cents], Field(max_length=MAX_PRICE_CAPS)] = {}
+    largest_price_cents: Annotated[int, Field(ge=1, le=MAX_PRICE_CENTS)] = (
+        DEFAULT_LARGEST_PRICE_CENTS
+    )
+    public_payer_rate_percent: Annotated[int, Field(ge=0, le=100)]
+    floor_cells: Floor = Floor()
+    statements: Annotated[tuple[StatementName, ...], AfterValidator(_in_statement_order)] = (
+        STATEMENT_NAMES
+    )
+    row_price_limits: bool = True
+
+    def __hash__(self) -> int:
+        return hash((self.insurer_id, self.product_id, self.contract_id, self.valid_from))
+
+    @model_validator(mode="after")
+    def _require_consistent(self) -> Contract:
+        if self.valid_to < self.valid_from:
+            raise ValueError("valid_to is before valid_from")
+        if self.frame_ceiling_cents > max(self.reimbursement_ceilings_cents.values()):
+            raise ValueError("frame_ceiling_cents is above every one of the ceilings it is part of")
+        for regroupement, cap in self.price_caps_cents.items():
+            if cap > self.largest_price_cents:
+                raise ValueError(
+                    f"price_caps_cents.{regroupement} is above largest_price_cents "
+                    f"({cap} > {self.largest_price_cents})"
+                )
+        return self
+
+    def is_valid_on(self, day: date) -> bool:
+        """Whether ``day`` is within the contract's validity."""
+        return self.valid_from <= day <= self.valid_to
+
+    def price_cap_cents(self, regroupement: str) -> int:
+        """The largest price of an item of a class: its cap if it has one, else the largest price.
+
+        Cents. The circuits' ranges follow from it.
+        """
+        return self.price_caps_cents.get(regroupement, self.largest_price_cents)
+
+
+def parse_contract(data: bytes) -> Contract:
+    """The contract in a JSON file.
+
+    Raises `EncodingError` if ``data`` is not strict JSON of at most `MAX_CONTRACT_BYTES`, and
+    `StatementError`, naming every field at fault, if it is not a contract or contradicts itself.
+    """
+    document = parse_json_strict(data, max_bytes=MAX_CONTRACT_BYTES, what="contract")
+    if not isinstance(document, dict):
+        raise EncodingError("contract: not a JSON object")
+    try:
+        # JSON mode, since in strict mode only it takes lists for tuples and texts for dates.
+        return Contract.model_validate_json(canonical_bytes(document))
+    except ValidationError as error:
+        raise StatementError(f"contract: {_problems(error)}") from None
+
+
+def require_classes_known(contract: Contract, nomenclature: Nomenclature) -> None:
+    """Refuse a price cap for a class that does not exist: it would silently cap nothing.
+
+    Raises `StatementError` naming the class.
+    """
+    known = {entry.code for entry in nomenclature.classes()}
+    for regroupement in contract.price_caps_cents:
+        if regroupement not in known:
+            raise StatementError(f"contract: price_caps_cents.{regroupement}: no such class")
+
+
+def contract_digest(contract: Contract) -> bytes:
+    """SHA-256 over `DIGEST_TAG` and the RFC 8785 form of the contract, defaults written out."""
+    return tagged_digest(DIGEST_TAG, canonical_bytes(contract.model_dump(mode="json")))
+
+
+def load_sample(name: str) -> Contract:
+    """A sample contract that ships with the project: "responsable" or "reseau".
+
+    Raises `StatementError` if there is no sample of that name.
+    """
+    folder = files("circuits").joinpath("data", "contracts")
+    if not _SAMPLE.fullmatch(name) or not folder.joinpath(f"{name}.json").is_file():
+        raise StatementError("no sample contract of that name")
+    return parse_contract(folder.joinpath(f"{name}.json").read_bytes())
+
+
+def judge_floor(size: ClassSize, floor: Floor) -> FloorVerdict:
+    """Whether a set of rows hides a code well enough for the contract.
+
+    Compares `hiding_set` (cells, or codes without a correction) with the two marks of ``floor``.
+    """
+    count = hiding_set(size)
+    if count < floor.refuse:
+        return "refuse"
+    return "warn" if count < floor.warn else "ok"
+
+
+def _problems(error: ValidationError) -> str:
+    """Every problem as "field: what is wrong"; pydantic's own text would repeat the input."""
+    listed = error.errors(include_url=False, include_context=False, include_input=False)
+    return "; ".join(_problem(dict(entry)) for entry in listed[:10])
+
+
+def _problem(entry: dict[str, Any]) -> str:
+    # A key that has not the form of a name is the sender's text: the message leaves it out.
+    where = ".".join(part for part in map(str, entry["loc"]) if _NAME.fullmatch(part))
+    message = str(entry["msg"]).removeprefix("Value error, ")
+    if entry["type"] == "extra_forbidden":
+        message = "unknown field"
+    if "[key]" in entry["loc"]:
+        message = f"malformed key: {message}"
+    return f"{where}: {message}" if where else message
