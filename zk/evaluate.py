@@ -59,9 +59,11 @@ class _TableGroup:
             if (selector.table, selector.radix) == (table, radix)
         ]
         self.columns = sorted({c.column for c in _columns_read(circuit) if c.selector in self.selectors})
-        # Split the digits where the two halves of the product tensor are most alike.
+        # Split the digits so that the two halves of the product tensor cost least: the low half
+        # is computed and converted once, the high half also multiplied once a column.
         self.split = min(
-            range(len(radix) + 1), key=lambda j: prod(radix[:j]) + prod(radix[j:])
+            range(len(radix) + 1),
+            key=lambda j: 2 * prod(radix[:j]) + (1 + 2 * len(self.columns)) * prod(radix[j:]),
         )
         self.low = prod(radix[: self.split])
         self.high = prod(radix[self.split :])

@@ -42,7 +42,7 @@ class Instance:
             raise StatementError("a line commitment is the identity")
 
     def encode(self, group: Group) -> bytes:
-        """circuit digest ‖ context ‖ public inputs (8 bytes each) ‖ C_0 ‖ … ‖ C_{L−1}."""
+        """circuit digest (32) ‖ context (32) ‖ public inputs (8 bytes each) ‖ C_0 ‖ … ‖ C_{L−1}."""
         publics = (value.to_bytes(PUBLIC_BYTES, "big") for value in self.publics)
         lines = (group.encode(point) for point in self.commitments)
         return b"".join((self.circuit.digest, self.context, *publics, *lines))

@@ -7,7 +7,7 @@
     5. P → V  f_i = w_i·x + a_i,  z_1 = r_B·x + r_A,  z_2 = Σ_k ρ_k·x^k + x^D·Σ_l y^(E+l)·r_l
 
 where Σ_k g_k X^k and Σ_k h_{k,s} X^k are what the verifier's field part becomes along f(X) = w·X + a. The prover evaluates
-that same field part at X = 0…D and interpolates. Every multiplication of a secret is a fixed-length sum (`Group.fixed_sum`).
+that same field part at X = 0…D−1, knows the coefficient at X^D, and interpolates. Every multiplication of a secret is a fixed-length sum (`Group.fixed_sum`).
 """
 
 from __future__ import annotations
@@ -104,13 +104,18 @@ class InteractiveProver:
                     self._y_powers,
                     self._instance.publics,
                 )
-                for t in range(D + 1)
+                for t in range(D)
             ]
         )
-        g_k = interpolate([value.g for value in values], q)
+
+        def lower(at: Sequence[Scalar], top: Scalar) -> list[Scalar]:
+            """Coefficients below X^D of a polynomial with values ``at`` 0, 1, … and top coefficient ``top``."""
+            return interpolate([v - top * t**D for t, v in enumerate(at)], q)
+
+        g_k = lower([value.g for value in values], mpz(0))
         J, H, G = g.J(circuit.slots), g.base(g.H), g.base(g.G)
         slots = [
-            (g.base(J[s]), first, interpolate([value.h[s] for value in values], q))
+            (g.base(J[s]), first, lower([value.h[s] for value in values], self._line_sum(s) % q))
             for s, first in _slot_supports(circuit)
         ]
         message = []
@@ -119,6 +124,11 @@ class InteractiveProver:
             terms += [(h[k], base) for base, first, h in slots if k >= first]
             message.append(g.group.fixed_sum([s for s, _ in terms], [b for _, b in terms]))
         return message
+
+    def _line_sum(self, slot: int) -> Scalar:
+        """Σ_l y^(E+l)·m_{l,slot}, the coefficient at X^D of h_slot."""
+        line_powers = self._y_powers[len(self._instance.circuit.equations) :]
+        return sum((y * o.values[slot] for y, o in zip(line_powers, self._openings, strict=True)), mpz(0))
 
     def respond(self, x: Scalar) -> tuple[list[Scalar], Scalar, Scalar]:
         """Third message: f, z_1, z_2."""

@@ -42,14 +42,16 @@ class _Checked:
     x_powers: Sequence[Scalar]  # 1 … x^D
     line_powers: Sequence[Scalar]  # y^E … y^(E+L−1)
     value: Value
+    encoded: bytes  # instance ‖ proof, for the weights
 
 
-def challenges(group: Group, instance: Instance, proof: Proof) -> tuple[Scalar, Scalar]:
-    """(y, x): both challenges, drawn again from the transcript."""
+def challenges(group: Group, instance: Instance, proof: bytes) -> tuple[Scalar, Scalar]:
+    """(y, x): both challenges, drawn again from the transcript of an encoded proof."""
     transcript = start_transcript(group, instance)
-    transcript.absorb(group.encode(proof.B), group.encode(proof.A))
+    first = 2 * group.point_bytes
+    transcript.absorb(proof[:first])
     y = transcript.challenge()
-    transcript.absorb(*map(group.encode, proof.T))
+    transcript.absorb(proof[first : first + instance.circuit.degree * group.point_bytes])
     return y, transcript.challenge()
 
 
@@ -64,29 +66,32 @@ def _field_part(group: Group, items: Sequence[tuple[Instance, Proof]]) -> list[_
         by_circuit.setdefault(circuit, []).append(number)
     checked: dict[int, _Checked] = {}
     for circuit, numbers in by_circuit.items():
-        points, exponents = [], []
+        points, exponents, texts = [], [], []
         for number in numbers:
             instance, proof = items[number]
-            y, x = challenges(group, instance, proof)
+            encoded = encode_proof(proof, group)
+            y, x = challenges(group, instance, encoded)
+            texts.append(instance.encode(group) + encoded)
             y_powers = powers(y, len(circuit.equations) + len(circuit.lines), q)
             exponents.append((powers(x, circuit.degree + 1, q), y_powers[len(circuit.equations) :]))
             points.append(EvaluationPoint(proof.f, x, y_powers, instance.publics))
         values = evaluator_of(circuit, q)(points)
-        for number, (x_powers, line_powers), value in zip(numbers, exponents, values, strict=True):
-            checked[number] = _Checked(*items[number], x_powers, line_powers, value)
+        for number, (x_powers, line_powers), value, text in zip(
+            numbers, exponents, values, texts, strict=True
+        ):
+            checked[number] = _Checked(*items[number], x_powers, line_powers, value, text)
     return [checked[number] for number in range(len(items))]
 
 
-def _weights(group: Group, items: Sequence[tuple[Instance, Proof]]) -> list[tuple[Scalar, Scalar]]:
+def _weights(checked: Sequence[_Checked]) -> list[tuple[Scalar, Scalar]]:
     """An independent pair of weights from [1, 2^128) for every item.
 
     From SHAKE256 over 32 bytes of the operating system, every instance and every whole proof.
     """
     xof = hashlib.shake_256(os.urandom(32))
-    for instance, proof in items:
-        xof.update(instance.encode(group))
-        xof.update(encode_proof(proof, group))
-    stream = xof.digest(2 * WEIGHT_BYTES * len(items))
+    for item in checked:
+        xof.update(item.encoded)
+    stream = xof.digest(2 * WEIGHT_BYTES * len(checked))
     numbers = [
         mpz(int.from_bytes(stream[start : start + WEIGHT_BYTES], "big") or 1)
         for start in range(0, len(stream), WEIGHT_BYTES)
@@ -133,7 +138,7 @@ def verify(generators: Generators, instance: Instance, proof: Proof) -> None:
     Raises `StatementError` if proof, circuit and group do not fit together.
     """
     (checked,) = _field_part(generators.group, [(instance, proof)])
-    ((_, second),) = _weights(generators.group, [(instance, proof)])
+    ((_, second),) = _weights([checked])
     if not _holds(generators, [checked], [(mpz(1), second)]):
         raise ProofRejected(REJECTED, "the proof does not prove this statement")
 
@@ -149,8 +154,8 @@ def verify_batch(generators: Generators, items: Sequence[tuple[Instance, Proof]]
     def bad(start: int, stop: int) -> list[int]:
         if start == stop:
             return []
-        weights = _weights(generators.group, items[start:stop])
-        if _holds(generators, checked[start:stop], weights):
+        part = checked[start:stop]
+        if _holds(generators, part, _weights(part)):
             return []
         if stop - start == 1:
             return [start]
