@@ -44,13 +44,13 @@ test: check ## checks, then every test but the long ones (under 10 minutes on 2 
 
 check: install ## style, types and import arrows
 	@echo "== ruff"
-	@$(BIN)/ruff check --quiet .
+	@$(BIN)/ruff check --quiet --output-format concise .
 	@$(BIN)/ruff format --check --quiet . || { $(BIN)/ruff format --check .; \
 		echo "\`make format\` puts this right."; exit 1; }
 	@echo "== mypy"
 	@$(BIN)/mypy
 	@echo "== import-linter"
-	@$(BIN)/lint-imports
+	@$(BIN)/lint-imports --no-logo
 
 format: install ## rewrite the sources in the project's style
 	@$(BIN)/ruff check --quiet --fix . ; $(BIN)/ruff format .
