@@ -56,7 +56,7 @@ format: install ## rewrite the sources in the project's style
 	@$(BIN)/ruff check --quiet --fix . ; $(BIN)/ruff format .
 
 test-long: install ## the tests that take minutes
-	@$(BIN)/pytest -n $(JOBS) -m long --hypothesis-profile=long $(ARGS)
+	@$(BIN)/pytest -n $(JOBS) -m long --timeout=3600 --hypothesis-profile=long $(ARGS)
 
 bench: install ## measure: JSON and plots
 	@$(BIN)/python -m bench $(ARGS)
