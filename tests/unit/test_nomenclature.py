@@ -171,6 +171,17 @@ def test_supplements_declared_in_clear(table: Nomenclature) -> None:
     assert in_clear == {"MS1", "MS2", "S01", "SV1", "SV4"}
 
 
+@pytest.mark.parametrize(("codes", "in_clear"), [(1, True), (2, True), (3, False), (4, False)])
+def test_three_codes_of_supplements_are_enough_to_hide_one(codes: int, in_clear: bool) -> None:
+    table = small(
+        *(
+            frame(code=code, regroupement="SV4", kind="tint_supplement", price_class=None)
+            for code in (LENS_CODE, FRAME_CODE, 1101000, 2200795)[:codes]
+        )
+    )
+    assert table.is_declared_in_clear("SV4", DAY) is in_clear
+
+
 def test_few_lenses_or_frames_are_never_declared_in_clear() -> None:
     table = small(lens(), frame())
     assert table.class_size("VU1", DAY).codes == 1
