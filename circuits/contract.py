@@ -27,7 +27,7 @@ from circuits.canonical import canonical_bytes, parse_json_strict, tagged_digest
 from circuits.nomenclature import CLASS_PATTERN, ClassSize, LegalLevel, Nomenclature, hiding_set
 from zk.errors import EncodingError, StatementError
 
-DIGEST_TAG = b"clairobscur-contract-v1"
+DIGEST_TAG = b"clairobscur/contract/v1"
 
 MAX_CONTRACT_BYTES = 64 * 2**10
 MAX_PRICE_CENTS = 10_000_000

@@ -44,7 +44,7 @@ RegroupementStatus: TypeAlias = Literal["derived", "unconfirmed"]
 PeriodStatus: TypeAlias = Literal["stated", "assumed"]
 
 FORMAT = "clairobscur-nomenclature-1"
-DIGEST_TAG = b"clairobscur-nomenclature-v1"
+DIGEST_TAG = b"clairobscur/nomenclature/v1"
 SHIPPED_FILE = "nomenclature-2020-07.json"
 
 MAX_NOMENCLATURE_BYTES = 8 * 2**20
@@ -502,6 +502,13 @@ class Nomenclature:
             f"the nomenclature {self._version} is not valid on {day.isoformat()}",
         )
         return span
+
+    def period_start(self, day: date) -> date:
+        """The first day of the span of time around ``day`` in which the table does not change.
+
+        Raises `StatementError` for a date on which the table holds no row.
+        """
+        return self._span_starts[self._span(day)]
 
     def _classes_on(self, span: int) -> Mapping[str, tuple[Row, ...]]:
         by_class = self._span_classes.get(span)
