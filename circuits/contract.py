@@ -112,11 +112,13 @@ ClassCode: TypeAlias = Annotated[str, Field(pattern=CLASS_PATTERN)]
 IsoDate: TypeAlias = Annotated[date, BeforeValidator(_decode_iso_date)]
 
 
-class _Document(BaseModel):
+class StrictDocument(BaseModel):
+    """A document that takes nothing but what it names, in the very types it names."""
+
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
-class Floor(_Document):
+class Floor(StrictDocument):
     """The smallest hiding sets a contract puts up with; see `judge_floor`.
 
     Counted in type-and-correction cells, or in codes for what carries no correction. Below
@@ -133,7 +135,7 @@ class Floor(_Document):
         return self
 
 
-class Contract(_Document):
+class Contract(StrictDocument):
     """What both sides compute a circuit from, with the nomenclature and the date of service.
 
     Valid from ``valid_from`` to ``valid_to``, both included. ``reimbursement_ceilings_cents`` has
@@ -208,7 +210,7 @@ def parse_contract(data: bytes) -> Contract:
         # JSON mode, since in strict mode only it takes lists for tuples and texts for dates.
         return Contract.model_validate_json(canonical_bytes(document))
     except ValidationError as error:
-        raise StatementError(f"contract: {_problems(error)}") from None
+        raise StatementError(f"contract: {describe_problems(error)}") from None
 
 
 def require_classes_known(contract: Contract, nomenclature: Nomenclature) -> None:
@@ -249,8 +251,8 @@ def judge_floor(size: ClassSize, floor: Floor) -> FloorVerdict:
     return "warn" if count < floor.warn else "ok"
 
 
-def _problems(error: ValidationError) -> str:
-    """Every problem as "field: what is wrong"; pydantic's own text would repeat the input."""
+def describe_problems(error: ValidationError) -> str:
+    """Every problem as "field: what is wrong", ten at most; pydantic's own text would repeat the input."""
     listed = error.errors(include_url=False, include_context=False, include_input=False)
     return "; ".join(_problem(dict(entry)) for entry in listed[:10])
 

@@ -33,7 +33,7 @@ from zk.errors import StatementError, WitnessError
 from zk.relation import Expression, Value
 
 EQUIPMENT_DEGREE = 10
-PAIR_DEGREE = 10
+PAIR_DEGREE = 8
 """Chosen by measurement, see ``docs/performance.md``."""
 
 _LENS_LABELS = ("right lens", "left lens")

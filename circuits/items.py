@@ -113,10 +113,7 @@ class ItemCircuit:
 
     def assignment(self, article: Article) -> dict[int, int]:
         """This article's wires; raises `WitnessError`, in the user's words, if it does not fit."""
-        try:
-            row = self._codes.index(article.code)
-        except ValueError:
-            raise WitnessError(f"{self.label}: the code is not in the declared class") from None
+        row = self._row(article)
         wires = self._price.assignment(article.price_cents)
         if self._selector is not None:
             wires |= self._selector.assignment(row)
@@ -131,4 +128,10 @@ class ItemCircuit:
 
     def share_cents(self, article: Article) -> int:
         """The public payer's share of this article's row, in cents."""
-        return self._shares[self._codes.index(article.code)]
+        return self._shares[self._row(article)]
+
+    def _row(self, article: Article) -> int:
+        try:
+            return self._codes.index(article.code)
+        except ValueError:
+            raise WitnessError(f"{self.label}: the code is not in the declared class") from None

@@ -1,0 +1,259 @@
+"""The claim: the signed envelope that optician and insurer exchange, format 1.
+
+One JSON object in its RFC 8785 form, and in no other: integers and strings, no floats. Binary values are base64url without
+padding. Everything but ``proof`` and ``signature`` is bound into the proof's transcript (`context_digest`); the
+signature (Ed25519, RFC 8032) covers everything but itself (`signed_bytes`).
+
+Decoding refuses, with one `EncodingError` or `StatementError`, whatever does not encode back to the same bytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from datetime import UTC, datetime
+from typing import Annotated, Any, TypeAlias
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, ValidationError
+
+from circuits.canonical import (
+    canonical_bytes,
+    decode_base64url,
+    encode_base64url,
+    parse_json_strict,
+    tagged_digest,
+)
+from circuits.compiled import Amounts, CompiledStatement
+from circuits.contract import (
+    Cents,
+    ClassCode,
+    Contract,
+    EquipmentLevel,
+    Identifier,
+    IsoDate,
+    StatementName,
+    StrictDocument,
+    describe_problems,
+)
+from circuits.declaration import Declaration, DeclaredLine, Role
+from circuits.nomenclature import Nomenclature, PriceClass
+from circuits.statements import compile_statement
+from zk.errors import EncodingError, ProofRejected, StatementError
+from zk.group import Group
+from zk.instance import Instance
+
+FORMAT_VERSION = 1
+CONTEXT_TAG = b"clairobscur/context/v1"
+SIGNATURE_TAG = b"clairobscur/signature/v1"
+CLAIM_TAG = b"clairobscur/claim/v1"
+
+MAX_CLAIM_BYTES = 32 * 2**10
+MAX_PROOF_BYTES = 16 * 2**10
+MAX_LINES = 7
+DIGEST_BYTES = 32
+POINT_BYTES = 33
+SIGNATURE_BYTES = 64
+
+_INSTANT = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z", re.ASCII)
+
+
+def _decode_instant(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    if not _INSTANT.fullmatch(value):
+        raise ValueError("not an instant YYYY-MM-DDTHH:MM:SSZ")
+    try:
+        return datetime.fromisoformat(value)
+    except ValueError:
+        raise ValueError("no such instant in the calendar") from None
+
+
+def encode_instant(instant: datetime) -> str:
+    """An aware datetime as ``YYYY-MM-DDTHH:MM:SSZ``; fractions of a second are cut off."""
+    return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _binary(size: int | None) -> Any:
+    """base64url text of exactly ``size`` bytes, or of 1 to `MAX_PROOF_BYTES`; kept as text."""
+
+    def check(text: str) -> str:
+        try:
+            data = decode_base64url(text)
+        except EncodingError:
+            raise ValueError("not canonical base64url") from None
+        if size is not None and len(data) != size:
+            raise ValueError(f"not {size} bytes")
+        if not 1 <= len(data) <= MAX_PROOF_BYTES:
+            raise ValueError(f"not 1 to {MAX_PROOF_BYTES} bytes")
+        return text
+
+    return AfterValidator(check)
+
+
+Digest: TypeAlias = Annotated[str, _binary(DIGEST_BYTES)]
+EncodedPoint: TypeAlias = Annotated[str, _binary(POINT_BYTES)]
+Instant: TypeAlias = Annotated[
+    datetime, BeforeValidator(_decode_instant), PlainSerializer(encode_instant, when_used="json")
+]
+Beneficiary: TypeAlias = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{16,64}$")]
+
+
+class ClaimLine(StrictDocument):
+    """A line: role, class (null where hidden), code (null unless declared in clear), commitment."""
+
+    role: Role
+    regroupement: ClassCode | None
+    code: Annotated[int, Field(ge=0, le=9_999_999)] | None
+    commitment: EncodedPoint
+
+
+class ClaimAmounts(StrictDocument):
+    """Cents claimed for the lenses with supplements, and for the frame."""
+
+    lenses_cents: Cents
+    frame_cents: Cents
+
+
+class ClaimBody(StrictDocument):
+    """Everything in a claim that the proof is bound to.
+
+    ``key_id`` is the base64url SHA-256 of the optician's public key, ``beneficiary`` a random reference that the insurer gave
+    out (never a hash of an identifier), ``expires_at`` the last instant at which the claim may be accepted.
+    """
+
+    format_version: Annotated[int, Field(ge=FORMAT_VERSION, le=FORMAT_VERSION)]
+    claim_id: Identifier
+    optician_id: Identifier
+    key_id: Digest
+    insurer_id: Identifier
+    contract_id: Identifier
+    contract_digest: Digest
+    nomenclature_digest: Digest
+    date_of_service: IsoDate
+    expires_at: Instant
+    beneficiary: Beneficiary
+    statement: StatementName
+    level: EquipmentLevel | None
+    price_class: PriceClass | None
+    lines: Annotated[tuple[ClaimLine, ...], Field(min_length=1, max_length=MAX_LINES)]
+    amounts: ClaimAmounts | None
+
+    def declaration(self) -> Declaration:
+        """The public half of the statement."""
+        lines = tuple(DeclaredLine(line.role, line.regroupement, line.code) for line in self.lines)
+        return Declaration(self.statement, lines, self.level, self.price_class)
+
+    def claimed(self) -> Amounts | None:
+        """The amounts claimed, None for statements that claim none."""
+        if self.amounts is None:
+            return None
+        return Amounts(self.amounts.lenses_cents, self.amounts.frame_cents)
+
+
+class Claim(ClaimBody):
+    """A whole claim. ``proof`` is `zk.encoding.encode_proof`, ``signature`` Ed25519 of `signed_bytes`."""
+
+    proof: Annotated[str, _binary(None)]
+    signature: Annotated[str, _binary(SIGNATURE_BYTES)]
+
+    def proof_bytes(self) -> bytes:
+        """The proof in its wire form, not yet checked."""
+        return decode_base64url(self.proof)
+
+
+_BODY_FIELDS = set(ClaimBody.model_fields)
+
+
+def _body_json(body: ClaimBody) -> dict[str, Any]:
+    """The body's fields, of a body or of a whole claim."""
+    return body.model_dump(mode="json", include=_BODY_FIELDS)
+
+
+def context_digest(body: ClaimBody) -> bytes:
+    """32 bytes: SHA-256 over tag and canonical JSON of the body; the proof's context."""
+    return tagged_digest(CONTEXT_TAG, canonical_bytes(_body_json(body)))
+
+
+def signed_bytes(body: ClaimBody, proof: str) -> bytes:
+    """What the optician signs: the framed tag, then the canonical JSON of body and proof."""
+    framed = len(SIGNATURE_TAG).to_bytes(4, "big") + SIGNATURE_TAG
+    return framed + canonical_bytes(_body_json(body) | {"proof": proof})
+
+
+def encode_claim(claim: Claim) -> bytes:
+    """The one byte form of a claim."""
+    return canonical_bytes(claim.model_dump(mode="json"))
+
+
+def decode_claim(data: bytes) -> Claim:
+    """Strict inverse of `encode_claim`.
+
+    Raises `EncodingError` for what is no strict, canonical JSON or is too large, `StatementError` naming every
+    field at fault otherwise.
+    """
+    document = parse_json_strict(data, max_bytes=MAX_CLAIM_BYTES, what="claim")
+    if not isinstance(document, dict):
+        raise EncodingError("claim: not a JSON object")
+    if canonical_bytes(document) != data:
+        raise EncodingError("claim: not in canonical form (RFC 8785)")
+    try:
+        claim = Claim.model_validate_json(data)
+    except ValidationError as error:
+        raise StatementError(f"claim: {describe_problems(error)}") from None
+    if encode_claim(claim) != data:
+        raise EncodingError("claim: not in canonical form")
+    return claim
+
+
+def claim_digest(claim: Claim) -> bytes:
+    """32 bytes that name this claim, signature included."""
+    return tagged_digest(CLAIM_TAG, encode_claim(claim))
+
+
+# -- keys ------------------------------------------------------------------------------------------------
+
+
+def key_id_of(public_key: Ed25519PublicKey) -> str:
+    """base64url SHA-256 of the 32 bytes of a public key."""
+    return encode_base64url(hashlib.sha256(public_key.public_bytes_raw()).digest())
+
+
+def sign_claim(body: ClaimBody, proof: bytes, key: Ed25519PrivateKey) -> Claim:
+    """The whole claim. Raises `StatementError` if the body names another key."""
+    if body.key_id != key_id_of(key.public_key()):
+        raise StatementError("claim: key_id: not the key that signs")
+    text = encode_base64url(proof)
+    signature = encode_base64url(key.sign(signed_bytes(body, text)))
+    return Claim.model_validate(body.model_dump() | {"proof": text, "signature": signature})
+
+
+def verify_signature(claim: Claim, public_key: Ed25519PublicKey) -> None:
+    """Raise `ProofRejected` ("signature_invalid") unless ``public_key`` is the claim's and signed it."""
+    if claim.key_id != key_id_of(public_key):
+        raise ProofRejected("signature_invalid", "the claim names another key")
+    try:
+        public_key.verify(decode_base64url(claim.signature), signed_bytes(claim, claim.proof))
+    except InvalidSignature:
+        raise ProofRejected("signature_invalid", "the signature is not this key's") from None
+
+
+# -- from claim to instance ---------------------------------------------------------------------------------
+
+
+def build_instance(
+    body: ClaimBody, contract: Contract, nomenclature: Nomenclature, group: Group
+) -> tuple[CompiledStatement, Instance]:
+    """The statement and the proof's instance, from the caller's **own** contract and table.
+
+    Raises `StatementError` (`circuits.statements` lists its kinds) for a statement that cannot be, two equal line
+    commitments, or amounts over a ceiling; `EncodingError` for a commitment that is no point.
+    """
+    statement = compile_statement(body.declaration(), contract, nomenclature, body.date_of_service)
+    publics = statement.publics(body.date_of_service, body.claimed())
+    texts = [line.commitment for line in body.lines]
+    if len(set(texts)) != len(texts):
+        raise StatementError("claim: lines: two line commitments are equal")
+    commitments = tuple(group.decode(decode_base64url(text)) for text in texts)
+    return statement, Instance(statement.circuit, publics, context_digest(body), commitments)

@@ -1,0 +1,116 @@
+"""A sale, as point-of-sale software writes it down: codes, prices, corrections. All of it secret but the date.
+
+Powers are texts in dioptres ("-2.25"), multiples of 0.25; money is integer cents; codes are seven digits.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, TypeAlias
+
+from pydantic import BeforeValidator, Field, ValidationError, model_validator
+
+from circuits.canonical import canonical_bytes, parse_json_strict
+from circuits.claim import Beneficiary, ClaimAmounts
+from circuits.contract import (
+    MAX_PRICE_CENTS,
+    Identifier,
+    IsoDate,
+    StatementName,
+    StrictDocument,
+    describe_problems,
+)
+from circuits.declaration import MAX_SUPPLEMENTS
+from circuits.items import Article
+from circuits.slots import Correction
+from zk.errors import EncodingError, StatementError
+
+MAX_SALE_BYTES = 64 * 2**10
+
+_POWER = re.compile(r"([+-]?)(\d{1,3})(?:\.(00|0|25|50|5|75))?", re.ASCII)
+
+
+def parse_power(text: object) -> object:
+    """A power in dioptres as quarter dioptres: "-2.25" → −9. Raises `ValueError` if it is none."""
+    if not isinstance(text, str):
+        return text
+    match = _POWER.fullmatch(text)
+    if match is None:
+        raise ValueError('not a power in steps of 0.25 dioptre, such as "-2.25"')
+    sign, whole, fraction = match.groups()
+    quarters = 4 * int(whole) + int((fraction or "0").ljust(2, "0")) // 25
+    return -quarters if sign == "-" else quarters
+
+
+Power: TypeAlias = Annotated[int, BeforeValidator(parse_power), Field(ge=-512, le=511)]
+
+
+class SaleCorrection(StrictDocument):
+    """The correction of one lens."""
+
+    sphere: Power
+    cylinder: Power = 0
+    axis: Annotated[int, Field(ge=0, le=180)] = 0
+    addition: Power = 0
+
+
+class SaleItem(StrictDocument):
+    """One article: its LPP code, its price, for a lens its correction if it is to be committed."""
+
+    code: Annotated[int, Field(ge=0, le=9_999_999, repr=False)]
+    price_cents: Annotated[int, Field(ge=0, le=MAX_PRICE_CENTS, repr=False)]
+    correction: Annotated[SaleCorrection | None, Field(repr=False)] = None
+
+    def article(self) -> Article:
+        """The same for the circuits."""
+        given = self.correction
+        correction = given and Correction(given.sphere, given.cylinder, given.axis, given.addition)
+        return Article(self.code, self.price_cents, correction)
+
+
+class Sale(StrictDocument):
+    """A sale. ``statement`` says what to prove of it; ``amounts`` None means the most the contract allows.
+
+    ``item`` stands alone in a sale for the statement ``line``; the others have two lenses, a frame and supplements.
+    """
+
+    format_version: Annotated[int, Field(ge=1, le=1)]
+    statement: StatementName = "equipment"
+    date_of_service: IsoDate
+    beneficiary: Beneficiary
+    claim_id: Identifier | None = None
+    item: SaleItem | None = None
+    right_lens: SaleItem | None = None
+    left_lens: SaleItem | None = None
+    frame: SaleItem | None = None
+    supplements: Annotated[tuple[SaleItem, ...], Field(max_length=MAX_SUPPLEMENTS)] = ()
+    amounts: ClaimAmounts | None = None
+
+    @model_validator(mode="after")
+    def _require_articles(self) -> Sale:
+        equipment = (self.right_lens, self.left_lens, self.frame)
+        if self.statement == "line":
+            if self.item is None or any(equipment) or self.supplements or self.amounts:
+                raise ValueError("a sale for the statement line has an item and nothing else")
+        elif self.item is not None or None in equipment:
+            raise ValueError("an equipment has right_lens, left_lens and frame, and no item")
+        return self
+
+    def items(self) -> list[SaleItem]:
+        """The articles in the order of the claim's lines."""
+        listed = (self.item, self.right_lens, self.left_lens, self.frame, *self.supplements)
+        return [item for item in listed if item is not None]
+
+
+def parse_sale(data: bytes) -> Sale:
+    """The sale in a JSON file.
+
+    Raises `EncodingError` if ``data`` is not strict JSON, `StatementError` naming the fields at fault, never their values.
+    """
+    document = parse_json_strict(data, max_bytes=MAX_SALE_BYTES, what="sale")
+    if not isinstance(document, dict):
+        raise EncodingError("sale: not a JSON object")
+    try:
+        return Sale.model_validate_json(canonical_bytes(document))
+    except ValidationError as error:
+        raise StatementError(f"sale: {describe_problems(error)}") from None

@@ -1,0 +1,67 @@
+"""The opticians' public keys that the insurer registered."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Annotated
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from pydantic import Field, ValidationError
+
+from circuits.canonical import canonical_bytes, decode_base64url, parse_json_strict
+from circuits.claim import Digest, key_id_of
+from circuits.contract import Identifier, IsoDate, StrictDocument, describe_problems
+from zk.errors import EncodingError, StatementError
+
+MAX_KEYS_BYTES = 16 * 2**20
+
+
+class KeyEntry(StrictDocument):
+    """One optician's Ed25519 public key (32 bytes, base64url) and its validity, both ends included."""
+
+    optician_id: Identifier
+    public_key: Digest
+    valid_from: IsoDate = date.min
+    valid_to: IsoDate = date.max
+
+
+class _KeysFile(StrictDocument):
+    format_version: Annotated[int, Field(ge=1, le=1)]
+    keys: tuple[KeyEntry, ...]
+
+
+class KeyRegistry:
+    """Entries by key id."""
+
+    def __init__(self, entries: tuple[KeyEntry, ...]) -> None:
+        self._entries: dict[str, tuple[KeyEntry, Ed25519PublicKey]] = {}
+        for number, entry in enumerate(entries):
+            try:
+                key = Ed25519PublicKey.from_public_bytes(decode_base64url(entry.public_key))
+            except ValueError:
+                raise StatementError(f"keys: keys.{number}: not an Ed25519 public key") from None
+            if key_id_of(key) in self._entries:
+                raise StatementError(f"keys: keys.{number}: the key is listed twice")
+            self._entries[key_id_of(key)] = entry, key
+
+    def find(self, optician_id: str, key_id: str, today: date) -> Ed25519PublicKey | None:
+        """The key ``key_id`` if it is ``optician_id``'s own and valid ``today``, else None."""
+        entry, key = self._entries.get(key_id, (None, None))
+        if entry is None or entry.optician_id != optician_id:
+            return None
+        return key if entry.valid_from <= today <= entry.valid_to else None
+
+
+def parse_keys(data: bytes) -> KeyRegistry:
+    """The registry in a JSON file ``{"format_version": 1, "keys": [KeyEntry, …]}``.
+
+    Raises `EncodingError` or `StatementError` naming the place of the fault.
+    """
+    document = parse_json_strict(data, max_bytes=MAX_KEYS_BYTES, what="keys")
+    if not isinstance(document, dict):
+        raise EncodingError("keys: not a JSON object")
+    try:
+        file = _KeysFile.model_validate_json(canonical_bytes(document))
+    except ValidationError as error:
+        raise StatementError(f"keys: {describe_problems(error)}") from None
+    return KeyRegistry(file.keys)
