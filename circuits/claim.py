@@ -1,10 +1,12 @@
 """The claim: the signed envelope that optician and insurer exchange, format 1.
 
-One JSON object in its RFC 8785 form, and in no other: integers and strings, no floats. Binary values are base64url without
-padding. Everything but ``proof`` and ``signature`` is bound into the proof's transcript (`context_digest`); the
-signature (Ed25519, RFC 8032) covers everything but itself (`signed_bytes`).
+One JSON object in its RFC 8785 form, and in no other: integers and strings, no floats. Binary
+values are base64url without padding. Everything but ``proof`` and ``signature`` is bound into the
+proof's transcript (`context_digest`); the signature (Ed25519, RFC 8032) covers everything but
+itself (`signed_bytes`).
 
-Decoding refuses, with one `EncodingError` or `StatementError`, whatever does not encode back to the same bytes.
+Decoding refuses, with one `EncodingError` or `StatementError`, whatever does not encode back to the
+same bytes.
 """
 
 from __future__ import annotations
@@ -119,8 +121,9 @@ class ClaimAmounts(StrictDocument):
 class ClaimBody(StrictDocument):
     """Everything in a claim that the proof is bound to.
 
-    ``key_id`` is the base64url SHA-256 of the optician's public key, ``beneficiary`` a random reference that the insurer gave
-    out (never a hash of an identifier), ``expires_at`` the last instant at which the claim may be accepted.
+    ``key_id`` is the base64url SHA-256 of the optician's public key, ``beneficiary`` a random
+    reference that the insurer gave out (never a hash of an identifier), ``expires_at`` the last
+    instant at which the claim may be accepted.
     """
 
     format_version: Annotated[int, Field(ge=FORMAT_VERSION, le=FORMAT_VERSION)]
@@ -153,7 +156,8 @@ class ClaimBody(StrictDocument):
 
 
 class Claim(ClaimBody):
-    """A whole claim. ``proof`` is `zk.encoding.encode_proof`, ``signature`` Ed25519 of `signed_bytes`."""
+    """A whole claim. ``proof`` is `zk.encoding.encode_proof`, ``signature`` Ed25519 of
+    `signed_bytes`."""
 
     proof: Annotated[str, _binary(None)]
     signature: Annotated[str, _binary(SIGNATURE_BYTES)]
@@ -190,8 +194,8 @@ def encode_claim(claim: Claim) -> bytes:
 def decode_claim(data: bytes) -> Claim:
     """Strict inverse of `encode_claim`.
 
-    Raises `EncodingError` for what is no strict, canonical JSON or is too large, `StatementError` naming every
-    field at fault otherwise.
+    Raises `EncodingError` for what is no strict, canonical JSON or is too large, `StatementError`
+    naming every field at fault otherwise.
     """
     document = parse_json_strict(data, max_bytes=MAX_CLAIM_BYTES, what="claim")
     if not isinstance(document, dict):
@@ -212,7 +216,7 @@ def claim_digest(claim: Claim) -> bytes:
     return tagged_digest(CLAIM_TAG, encode_claim(claim))
 
 
-# -- keys ------------------------------------------------------------------------------------------------
+# -- keys -------------------------------------------------------------------------------------
 
 
 def key_id_of(public_key: Ed25519PublicKey) -> str:
@@ -230,7 +234,8 @@ def sign_claim(body: ClaimBody, proof: bytes, key: Ed25519PrivateKey) -> Claim:
 
 
 def verify_signature(claim: Claim, public_key: Ed25519PublicKey) -> None:
-    """Raise `ProofRejected` ("signature_invalid") unless ``public_key`` is the claim's and signed it."""
+    """Raise `ProofRejected` ("signature_invalid") unless ``public_key`` is the claim's and signed
+    it."""
     if claim.key_id != key_id_of(public_key):
         raise ProofRejected("signature_invalid", "the claim names another key")
     try:
@@ -239,7 +244,7 @@ def verify_signature(claim: Claim, public_key: Ed25519PublicKey) -> None:
         raise ProofRejected("signature_invalid", "the signature is not this key's") from None
 
 
-# -- from claim to instance ---------------------------------------------------------------------------------
+# -- from claim to instance -------------------------------------------------------------------
 
 
 def build_instance(
@@ -247,8 +252,9 @@ def build_instance(
 ) -> tuple[CompiledStatement, Instance]:
     """The statement and the proof's instance, from the caller's **own** contract and table.
 
-    Raises `StatementError` (`circuits.statements` lists its kinds) for a statement that cannot be, two equal line
-    commitments, or amounts over a ceiling; `EncodingError` for a commitment that is no point.
+    Raises `StatementError` (`circuits.statements` lists its kinds) for a statement that cannot be,
+    two equal line commitments, or amounts over a ceiling; `EncodingError` for a commitment that is
+    no point.
     """
     statement = compile_statement(body.declaration(), contract, nomenclature, body.date_of_service)
     publics = statement.publics(body.date_of_service, body.claimed())

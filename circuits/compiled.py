@@ -1,6 +1,7 @@
 """A statement compiled for a contract, a nomenclature, a declaration and a date: circuit and wires.
 
-The circuit follows from those four alone, never from anything else a claim says. Amounts and the date of service are its public inputs.
+The circuit follows from those four alone, never from anything else a claim says. Amounts and the
+date of service are its public inputs.
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ class Amounts:
 
 
 class CompiledStatement(ABC):
-    """Made by a subclass's constructor, which fills ``items`` and calls the builder; then immutable."""
+    """Made by a subclass's constructor, which fills ``items`` and calls the builder; then
+    immutable."""
 
     circuit: Circuit
     items: Sequence[ItemCircuit]
@@ -41,7 +43,8 @@ class CompiledStatement(ABC):
 
     @abstractmethod
     def publics(self, day: date, amounts: Amounts | None) -> tuple[int, ...]:
-        """The public inputs; raises `StatementError` if amounts are missing, superfluous or too high."""
+        """The public inputs; raises `StatementError` if amounts are missing, superfluous or too
+        high."""
 
     @abstractmethod
     def largest_amounts(self, articles: Sequence[Article]) -> Amounts | None:

@@ -252,7 +252,8 @@ def judge_floor(size: ClassSize, floor: Floor) -> FloorVerdict:
 
 
 def describe_problems(error: ValidationError) -> str:
-    """Every problem as "field: what is wrong", ten at most; pydantic's own text would repeat the input."""
+    """Every problem as "field: what is wrong", ten at most; pydantic's own text would repeat the
+    input."""
     listed = error.errors(include_url=False, include_context=False, include_input=False)
     return "; ".join(_problem(dict(entry)) for entry in listed[:10])
 

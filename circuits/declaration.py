@@ -18,8 +18,8 @@ EQUIPMENT_ROLES: tuple[Role, ...] = ("right_lens", "left_lens", "frame")
 
 @dataclass(frozen=True)
 class DeclaredLine:
-    """One line: its role, its regroupement class (None where the statement hides it too), and its LPP code
-    where the class is too small to hide one (`Nomenclature.is_declared_in_clear`)."""
+    """One line: its role, its regroupement class (None where the statement hides it too), and its
+    LPP code where the class is too small to hide one (`Nomenclature.is_declared_in_clear`)."""
 
     role: Role
     regroupement: str | None = None
@@ -41,7 +41,8 @@ class FloorError(StatementError):
 
 
 def equipment_lines(declaration: Declaration) -> tuple[DeclaredLine, ...]:
-    """The supplements of an equipment; raises `StatementError` unless the roles are as they must be.
+    """The supplements of an equipment; raises `StatementError` unless the roles are as they must
+    be.
 
     Right lens, left lens, frame, then at most `MAX_SUPPLEMENTS` supplements, in this order.
     """
@@ -54,12 +55,17 @@ def equipment_lines(declaration: Declaration) -> tuple[DeclaredLine, ...]:
 
 
 def rows_of(
-    line: DeclaredLine, label: str, family: str, contract: Contract, nomenclature: Nomenclature, day: date
+    line: DeclaredLine,
+    label: str,
+    family: str,
+    contract: Contract,
+    nomenclature: Nomenclature,
+    day: date,
 ) -> tuple[Row, ...]:
     """The rows a line may be, on ``day``: those of its class, or the one row declared in clear.
 
-    Raises `StatementError` for a missing, unknown, empty or unsuitable class, a code in clear where it
-    should be hidden or the other way round, and `FloorError` below the contract's floor.
+    Raises `StatementError` for a missing, unknown, empty or unsuitable class, a code in clear where
+    it should be hidden or the other way round, and `FloorError` below the contract's floor.
     """
     if line.regroupement is None:
         raise StatementError(f"{label}: the class is missing")
@@ -69,10 +75,14 @@ def rows_of(
     if nomenclature.is_declared_in_clear(line.regroupement, day):
         chosen = tuple(row for row in rows if row.code == line.code)
         if not chosen:
-            raise StatementError(f"{label}: class {line.regroupement} is small; its code is declared in clear")
+            raise StatementError(
+                f"{label}: class {line.regroupement} is small; its code is declared in clear"
+            )
         return chosen
     if line.code is not None:
-        raise StatementError(f"{label}: class {line.regroupement} hides its code; it is not declared")
+        raise StatementError(
+            f"{label}: class {line.regroupement} hides its code; it is not declared"
+        )
     check_floor(rows, label, contract)
     return rows
 
@@ -82,5 +92,6 @@ def check_floor(rows: tuple[Row, ...], label: str, contract: Contract) -> None:
     size = size_of(rows)
     if judge_floor(size, contract.floor_cells) == "refuse":
         raise FloorError(
-            f"{label}: hides among {hiding_set(size)}, the contract's floor is {contract.floor_cells.refuse}"
+            f"{label}: hides among {hiding_set(size)}, "
+            f"the contract's floor is {contract.floor_cells.refuse}"
         )

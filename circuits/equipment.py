@@ -3,18 +3,20 @@
     public inputs  date of service, amount claimed for lenses with supplements, amount for the frame
     lines          one an article, in this order
 
-Proved of the hidden codes and prices p (`ItemCircuit`: each code in its class, each price within its limit):
+Proved of the hidden codes and prices p (`ItemCircuit`: each code in its class, each price within
+its limit):
 
     slack_lenses  = Σ p_lens,supplement − Σ shares − amount_lenses  ≥ 0
     slack_frame   = p_frame − share_frame − amount_frame            ≥ 0
     slack_ceiling = ceiling − amount(class B part) − Σ p(class A part) ≥ 0   in a mixed basket
     Σ weights of the two lenses = weight of the declared level              for ``pair``
 
-where a share is the public payer's part of a hidden row. Both amounts are public, so the ceilings on them are compared in
-clear (`EquipmentStatement.publics`). A ceiling limits what is paid and never a price.
+where a share is the public payer's part of a hidden row. Both amounts are public, so the ceilings
+on them are compared in clear (`EquipmentStatement.publics`). A ceiling limits what is paid and
+never a price.
 
-``pair`` looks both lenses up in the union of all classes of their price class: the insurer learns the level of the pair and
-neither class nor which eye.
+``pair`` looks both lenses up in the union of all classes of their price class: the insurer learns
+the level of the pair and neither class nor which eye.
 """
 
 from __future__ import annotations
@@ -30,7 +32,7 @@ from circuits.items import Article, ItemCircuit, level_weight
 from circuits.nomenclature import Nomenclature, PriceClass, Row
 from circuits.slots import encode_day
 from zk.errors import StatementError, WitnessError
-from zk.relation import Expression, Value
+from zk.relation import Expression
 
 EQUIPMENT_DEGREE = 10
 PAIR_DEGREE = 8
@@ -84,26 +86,39 @@ class EquipmentStatement(CompiledStatement):
         builder, day_input = self._start()
         lenses_claimed = builder.public(ceiling)
         frame_claimed = builder.public(self.frame_ceiling_cents)
-        common = {"contract": contract, "degree": degree, "day": day_input}
-        self._lenses = [
-            ItemCircuit(
-                builder, label, rows, **common, bound=lens_bound, has_correction=True, weights=weights
+
+        def item(
+            label: str, rows: Sequence[Row], bound: int | None, is_lens: bool = False
+        ) -> ItemCircuit:
+            return ItemCircuit(
+                builder,
+                label,
+                rows,
+                contract,
+                degree=degree,
+                day=day_input,
+                bound=bound,
+                has_correction=is_lens,
+                weights=weights if is_lens else None,
             )
+
+        self._lenses = [
+            item(label, rows, lens_bound, is_lens=True)
             for label, rows in zip(_LENS_LABELS, lens_rows, strict=True)
         ]
-        self._frame = ItemCircuit(builder, "frame", frame_rows, **common, bound=frame_bound)
+        self._frame = item("frame", frame_rows, frame_bound)
         self._supplements = []
         for number, line in enumerate(supplements, start=1):
             label = f"supplement {number}"
             rows = rows_of(line, label, "supplement", contract, nomenclature, day)
             if _price_class(rows, nomenclature) not in (None, lens_class):
                 raise StatementError(f"{label}: not of the lenses' price class")
-            self._supplements.append(ItemCircuit(builder, label, rows, **common, bound=lens_bound))
+            self._supplements.append(item(label, rows, lens_bound))
         self.items = (*self._lenses, self._frame, *self._supplements)
 
         if is_pair:
-            total: Value = Expression.of(self._lenses[0].weight) + self._lenses[1].weight
-            builder.zero(Expression.of(total) - weight_of(level), "pair: the declared level")
+            total = Expression.of(self._lenses[0].weight) + self._lenses[1].weight
+            builder.zero(total - weight_of(level), "pair: the declared level")
 
         def slack(cap: int, of: Expression, label: str) -> Range:
             part = Range.build(builder, cap, degree, label)
@@ -139,10 +154,13 @@ class EquipmentStatement(CompiledStatement):
             raise StatementError("the amounts are missing")
         if amounts.total_cents > self.ceiling_cents:
             raise CeilingError(
-                f"total claimed is over the ceiling of {self.ceiling_cents} cents for level {self.level}"
+                f"total claimed is over the ceiling of {self.ceiling_cents} cents "
+                f"for level {self.level}"
             )
         if amounts.frame_cents > self.frame_ceiling_cents:
-            raise CeilingError(f"frame: claimed over its ceiling of {self.frame_ceiling_cents} cents")
+            raise CeilingError(
+                f"frame: claimed over its ceiling of {self.frame_ceiling_cents} cents"
+            )
         return encode_day(day), amounts.lenses_cents, amounts.frame_cents
 
     def largest_amounts(self, articles: Sequence[Article]) -> Amounts:

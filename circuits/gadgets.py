@@ -1,6 +1,7 @@
 """Building blocks of statements: exact ranges and hidden rows, with the fewest wires for a degree.
 
-A proof's degree D is paid once (a point a degree), wires are paid each; so digits are as large as D allows.
+A proof's degree D is paid once (a point a degree), wires are paid each; so digits are as large as D
+allows.
 """
 
 from __future__ import annotations
@@ -16,13 +17,14 @@ from zk.relation import CircuitBuilder, LinearForm, Selector, Table
 
 @cache
 def range_digits(cap: int, base: int) -> tuple[tuple[int, int], ...]:
-    """Digits (weight, largest value), heaviest first, whose sums are exactly the integers 0…``cap``.
+    """Digits (weight, largest value), heaviest first, whose sums are exactly the integers
+    0…``cap``.
 
-    Of N = cap + 1 values, a digit with b ≤ ``base`` values and weight ⌊N/b⌋ leaves N − (b−1)·⌊N/b⌋ to the
-    digits after it; that is at least the weight, so there is no gap. Among the choices of b, the one with
-    fewest digits in all is taken, the largest b at equal count: nearly always ⌈log_base N⌉ digits.
-    Compare Chaabouni, Lipmaa, shelat, ACISP 2010, section 4. ``cap`` 0 needs no digit. Raises
-    `StatementError` for a negative cap.
+    Of N = cap + 1 values, a digit with b ≤ ``base`` values and weight ⌊N/b⌋ leaves N − (b−1)·⌊N/b⌋
+    to the digits after it; that is at least the weight, so there is no gap. Among the choices of b,
+    the one with fewest digits in all is taken, the largest b at equal count: nearly always
+    ⌈log_base N⌉ digits. Compare Chaabouni, Lipmaa, shelat, ACISP 2010, section 4. ``cap`` 0 needs
+    no digit. Raises `StatementError` for a negative cap.
     """
     if cap < 0:
         raise StatementError("a range cannot end below 0")
@@ -43,7 +45,8 @@ def range_digits(cap: int, base: int) -> tuple[tuple[int, int], ...]:
 
 @cache
 def selector_radix(rows: int, degree: int) -> tuple[int, ...]:
-    """Bases u_0, u_1, … of at most ``degree`` one-hot digits that number ``rows`` rows with fewest wires.
+    """Bases u_0, u_1, … of at most ``degree`` one-hot digits that number ``rows`` rows with fewest
+    wires.
 
     A digit of base u costs u − 1 wires. For d digits the bases differ by at most 1. At equal
     cost fewer digits win, then the smaller product (less padding).

@@ -1,12 +1,15 @@
-"""One article of a sale inside a circuit: its hidden row, hidden price, and the limits on that price.
+"""One article of a sale inside a circuit: its hidden row, hidden price, and the limits on that
+price.
 
-    wires      one-hot digits of the row; price digits; digits of limit − price where the limit depends on the row;
+    wires      one-hot digits of the row; price digits; digits of limit − price where the limit
+    depends on the row;
                one free wire for the correction, for lenses
-    equations  column limit − price − slack = 0
-    line       slot 1 the code (a column), 2 the price (a linear form), 3 the date (a public input), 4 the correction
+    equations  column limit − price − slack = 0 line       slot 1 the code (a column), 2 the price
+    (a linear form), 3 the date (a public input), 4 the correction
 
-What is the same for every row of the class (limit, share of the public payer, weight) is a constant and costs
-no wire and no column. An article whose code is declared in clear has no hidden row: its class alone names it.
+What is the same for every row of the class (limit, share of the public payer, weight) is a constant
+and costs no wire and no column. An article whose code is declared in clear has no hidden row: its
+class alone names it.
 """
 
 from __future__ import annotations
@@ -32,7 +35,8 @@ class Article:
 
 
 def price_limit_cents(row: Row, contract: Contract) -> int:
-    """The largest price of a row in cents: the contract's cap, and the row's own limit if enforced."""
+    """The largest price of a row in cents: the contract's cap, and the row's own limit if
+    enforced."""
     cap = contract.price_cap_cents(row.regroupement)
     if contract.row_price_limits and row.price_limit_cents is not None:
         return min(cap, row.price_limit_cents)
@@ -50,8 +54,8 @@ def level_weight(row: Row, nomenclature: Nomenclature) -> int:
 class ItemCircuit:
     """The part of a circuit that speaks of one article, and how to fill in its wires.
 
-    ``bound`` is a price in cents that the rest of the statement rules out exceeding. ``weights`` gives every row a
-    number to be summed (`pair`).
+    ``bound`` is a price in cents that the rest of the statement rules out exceeding. ``weights``
+    gives every row a number to be summed (`pair`).
     """
 
     def __init__(
@@ -124,7 +128,6 @@ class ItemCircuit:
         elif article.correction is not None:
             raise WitnessError(f"{self.label}: only a lens has a correction")
         return wires
-
 
     def share_cents(self, article: Article) -> int:
         """The public payer's share of this article's row, in cents."""

@@ -9,7 +9,8 @@ slot  value
 4     the correction packed into one integer (`pack_correction`), 0 if not given
 ====  =====================================================================================
 
-A line outlives the claim it was made for: date and correction are committed although no statement uses them yet.
+A line outlives the claim it was made for: date and correction are committed although no statement
+uses them yet.
 """
 
 from __future__ import annotations
@@ -65,7 +66,9 @@ class Correction:
     def __post_init__(self) -> None:
         for name in ("sphere", "cylinder", "addition"):
             if not -_QUARTERS_OFFSET <= getattr(self, name) < _QUARTERS_OFFSET:
-                raise StatementError(f"correction: {name} is not a power between −128 and 127.75 dioptres")
+                raise StatementError(
+                    f"correction: {name} is not a power between −128 and 127.75 dioptres"
+                )
         if not 0 <= self.axis <= 180:
             raise StatementError("correction: axis is not between 0 and 180 degrees")
 
@@ -74,7 +77,8 @@ class Correction:
 
 
 def pack_correction(correction: Correction | None) -> int:
-    """2^39 + sphere·2^29 + cylinder·2^19 + addition·2^9 + axis, powers offset by 512; 0 for None."""
+    """2^39 + sphere·2^29 + cylinder·2^19 + addition·2^9 + axis, powers offset by 512; 0 for
+    None."""
     if correction is None:
         return 0
     packed = 1
@@ -92,6 +96,7 @@ def unpack_correction(packed: int) -> Correction | None:
     axis, rest = packed & (1 << _AXIS_BITS) - 1, packed >> _AXIS_BITS
     mask = (1 << _QUARTERS_BITS) - 1
     addition, cylinder, sphere = (
-        (rest >> shift & mask) - _QUARTERS_OFFSET for shift in (0, _QUARTERS_BITS, 2 * _QUARTERS_BITS)
+        (rest >> shift & mask) - _QUARTERS_OFFSET
+        for shift in (0, _QUARTERS_BITS, 2 * _QUARTERS_BITS)
     )
     return Correction(sphere, cylinder, axis, addition)

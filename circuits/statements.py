@@ -1,7 +1,8 @@
 """The statements by name, compiled and kept.
 
-A circuit costs milliseconds to build and is the same for every claim with the same declaration, contract and nomenclature in a span of
-time without changes, so compiled statements are kept. The cache is bounded: what a claim declares cannot fill the memory.
+A circuit costs milliseconds to build and is the same for every claim with the same declaration,
+contract and nomenclature in a span of time without changes, so compiled statements are kept. The
+cache is bounded: what a claim declares cannot fill the memory.
 """
 
 from __future__ import annotations
@@ -37,8 +38,8 @@ def compile_statement(
 ) -> CompiledStatement:
     """The statement a claim makes on ``day``.
 
-    Raises `ContractPeriodError`, `NotAllowedError`, `circuits.declaration.FloorError`, or `StatementError` for a
-    declaration, class or date that cannot be.
+    Raises `ContractPeriodError`, `NotAllowedError`, `circuits.declaration.FloorError`, or
+    `StatementError` for a declaration, class or date that cannot be.
     """
     if not contract.is_valid_on(day):
         raise ContractPeriodError(f"the contract is not in force on {day.isoformat()}")

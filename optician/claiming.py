@@ -1,10 +1,10 @@
 """From a sale to a signed claim, and the openings that stay in the shop.
 
-    1  read each code's class in the nomenclature; compile the statement
-    2  choose the amounts, unless the sale says them
-    3  commit to every line with a fresh blinding
-    4  prove, and verify one's own proof: nothing wrong ever leaves the shop
-    5  sign the envelope
+1  read each code's class in the nomenclature; compile the statement
+2  choose the amounts, unless the sale says them
+3  commit to every line with a fresh blinding
+4  prove, and verify one's own proof: nothing wrong ever leaves the shop
+5  sign the envelope
 """
 
 from __future__ import annotations
@@ -16,7 +16,12 @@ from typing import Annotated
 
 from pydantic import Field, ValidationError
 
-from circuits.canonical import canonical_bytes, decode_base64url, encode_base64url, parse_json_strict
+from circuits.canonical import (
+    canonical_bytes,
+    decode_base64url,
+    encode_base64url,
+    parse_json_strict,
+)
 from circuits.claim import (
     FORMAT_VERSION,
     Claim,
@@ -56,13 +61,15 @@ VALIDITY = timedelta(days=30)
 MAX_OPENINGS_BYTES = 64 * 2**10
 
 
-# -- openings -----------------------------------------------------------------------------------------------
+# -- openings --------------------------------------------------------------------------------
 
 
 class _OpeningLine(StrictDocument):
     role: Role
     commitment: EncodedPoint
-    values: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=SLOTS, max_length=SLOTS)]
+    values: Annotated[
+        tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=SLOTS, max_length=SLOTS)
+    ]
     blinding: Digest  # 32 bytes
 
 
@@ -98,7 +105,8 @@ class Openings:
 
     @classmethod
     def parse(cls, data: bytes, generators: Generators) -> Openings:
-        """Strict inverse of `encode`; raises `EncodingError` or `StatementError`, without content."""
+        """Strict inverse of `encode`; raises `EncodingError` or `StatementError`, without
+        content."""
         document = parse_json_strict(data, max_bytes=MAX_OPENINGS_BYTES, what="openings")
         if not isinstance(document, dict):
             raise EncodingError("openings: not a JSON object")
@@ -119,7 +127,7 @@ class Openings:
         )
 
 
-# -- claims ----------------------------------------------------------------------------------------------------
+# -- claims ----------------------------------------------------------------------------------
 
 
 def declare(sale: Sale, nomenclature: Nomenclature) -> Declaration:
@@ -167,8 +175,9 @@ def make_claim(
 ) -> tuple[Claim, Openings]:
     """A signed claim that the insurer will accept, and its openings.
 
-    The claim expires `VALIDITY` after ``now``. Raises `StatementError` where the sale does not fit contract or table,
-    `WitnessError` where a price or an amount is over its limit. No message holds a code or a price.
+    The claim expires `VALIDITY` after ``now``. Raises `StatementError` where the sale does not fit
+    contract or table, `WitnessError` where a price or an amount is over its limit. No message holds
+    a code or a price.
     """
     group, day = generators.group, sale.date_of_service
     declaration = declare(sale, nomenclature)
@@ -203,11 +212,14 @@ def make_claim(
         level=declaration.level,
         price_class=declaration.price_class,
         lines=tuple(
-            ClaimLine(role=line.role, regroupement=line.regroupement, code=line.code, commitment=text)
+            ClaimLine(
+                role=line.role, regroupement=line.regroupement, code=line.code, commitment=text
+            )
             for line, text in zip(declaration.lines, commitments, strict=True)
         ),
-        amounts=amounts
-        and ClaimAmounts(lenses_cents=amounts.lenses_cents, frame_cents=amounts.frame_cents),
+        amounts=None
+        if amounts is None
+        else ClaimAmounts(lenses_cents=amounts.lenses_cents, frame_cents=amounts.frame_cents),
     )
     _, instance = build_instance(body, contract, nomenclature, group)
     proof = prove(generators, instance, wires, openings, secret=identity.hedge_key)

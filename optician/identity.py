@@ -1,4 +1,5 @@
-"""The optician's long-lived secrets: the Ed25519 signing key, and the key that hedges random numbers."""
+"""The optician's long-lived secrets: the Ed25519 signing key, and the key that hedges random
+numbers."""
 
 from __future__ import annotations
 
@@ -9,7 +10,12 @@ from typing import Annotated
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from pydantic import Field, ValidationError
 
-from circuits.canonical import canonical_bytes, decode_base64url, encode_base64url, parse_json_strict
+from circuits.canonical import (
+    canonical_bytes,
+    decode_base64url,
+    encode_base64url,
+    parse_json_strict,
+)
 from circuits.claim import Digest, key_id_of
 from circuits.contract import Identifier, StrictDocument, describe_problems
 from zk.errors import EncodingError, StatementError
@@ -41,7 +47,8 @@ class Identity:
 
     @classmethod
     def parse(cls, data: bytes) -> Identity:
-        """Strict inverse of `encode`; raises `EncodingError` or `StatementError`, without content."""
+        """Strict inverse of `encode`; raises `EncodingError` or `StatementError`, without
+        content."""
         document = parse_json_strict(data, max_bytes=MAX_IDENTITY_BYTES, what="key file")
         if not isinstance(document, dict):
             raise EncodingError("key file: not a JSON object")

@@ -1,6 +1,8 @@
-"""A sale, as point-of-sale software writes it down: codes, prices, corrections. All of it secret but the date.
+"""A sale, as point-of-sale software writes it down: codes, prices, corrections. All of it secret
+but the date.
 
-Powers are texts in dioptres ("-2.25"), multiples of 0.25; money is integer cents; codes are seven digits.
+Powers are texts in dioptres ("-2.25"), multiples of 0.25; money is integer cents; codes are seven
+digits.
 """
 
 from __future__ import annotations
@@ -64,14 +66,18 @@ class SaleItem(StrictDocument):
     def article(self) -> Article:
         """The same for the circuits."""
         given = self.correction
-        correction = given and Correction(given.sphere, given.cylinder, given.axis, given.addition)
+        if given is None:
+            return Article(self.code, self.price_cents)
+        correction = Correction(given.sphere, given.cylinder, given.axis, given.addition)
         return Article(self.code, self.price_cents, correction)
 
 
 class Sale(StrictDocument):
-    """A sale. ``statement`` says what to prove of it; ``amounts`` None means the most the contract allows.
+    """A sale. ``statement`` says what to prove of it; ``amounts`` None means the most the contract
+    allows.
 
-    ``item`` stands alone in a sale for the statement ``line``; the others have two lenses, a frame and supplements.
+    ``item`` stands alone in a sale for the statement ``line``; the others have two lenses, a frame
+    and supplements.
     """
 
     format_version: Annotated[int, Field(ge=1, le=1)]
@@ -105,7 +111,8 @@ class Sale(StrictDocument):
 def parse_sale(data: bytes) -> Sale:
     """The sale in a JSON file.
 
-    Raises `EncodingError` if ``data`` is not strict JSON, `StatementError` naming the fields at fault, never their values.
+    Raises `EncodingError` if ``data`` is not strict JSON, `StatementError` naming the fields at
+    fault, never their values.
     """
     document = parse_json_strict(data, max_bytes=MAX_SALE_BYTES, what="sale")
     if not isinstance(document, dict):

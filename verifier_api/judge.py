@@ -1,12 +1,11 @@
 """The insurer's judgement of a claim, by the insurer's own contract, table, keys and clock.
 
-    1 key           the optician's key is registered, his own, and valid today
-    2 signature     it signed the whole envelope
-    3 contract      the claim names the insurer's contract, by identifiers and digest
-    4 nomenclature  and the insurer's table, by digest
-    5 expiry        the claim has not expired; the service is not in the future
-    6 statement     allowed by the contract in force on the date of service; classes, floor, ceilings, lines
-    7 proof         canonical, and valid for the circuit that the insurer built
+    1 key           the optician's key is registered, his own, and valid today 2 signature     it
+    signed the whole envelope 3 contract      the claim names the insurer's contract, by identifiers
+    and digest 4 nomenclature  and the insurer's table, by digest 5 expiry        the claim has not
+    expired; the service is not in the future 6 statement     allowed by the contract in force on
+    the date of service; classes, floor, ceilings, lines 7 proof         canonical, and valid for
+    the circuit that the insurer built
 
 Nothing that a claim brings is trusted: it only says which of the insurer's own tables to look at.
 """
@@ -73,7 +72,8 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Judge:
-    """The insurer's side of every judgement: contract, table, keys, and a clock that yields aware datetimes."""
+    """The insurer's side of every judgement: contract, table, keys, and a clock that yields aware
+    datetimes."""
 
     contract: Contract
     nomenclature: Nomenclature
@@ -102,14 +102,17 @@ class Judge:
                 verdicts.append(None)
             except ProofRejected as error:
                 verdicts.append(Verdict(claim.claim_id, error.reason, error.detail))
-        bad = set(verify_batch(self.generators, [(instance, proof) for _, instance, proof in ready]))
+        bad = set(
+            verify_batch(self.generators, [(instance, proof) for _, instance, proof in ready])
+        )
         for place, (number, _, _) in enumerate(ready):
             reason = ("proof_invalid", REASONS["proof_invalid"]) if place in bad else (None, "")
             verdicts[number] = Verdict(claims[number].claim_id, *reason)
         return [verdict for verdict in verdicts if verdict is not None]
 
     def _before_proof(self, claim: Claim, times: dict[str, float]) -> tuple[Instance, Proof]:
-        """Steps 1 to 6 and the decoding of the proof; raises `ProofRejected` with a key of `REASONS`."""
+        """Steps 1 to 6 and the decoding of the proof; raises `ProofRejected` with a key of
+        `REASONS`."""
         now = self.clock()
         with _timed(times, "key"):
             key = self.keys.find(claim.optician_id, claim.key_id, now.date())

@@ -17,7 +17,8 @@ MAX_KEYS_BYTES = 16 * 2**20
 
 
 class KeyEntry(StrictDocument):
-    """One optician's Ed25519 public key (32 bytes, base64url) and its validity, both ends included."""
+    """One optician's Ed25519 public key (32 bytes, base64url) and its validity, both ends
+    included."""
 
     optician_id: Identifier
     public_key: Digest

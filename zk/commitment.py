@@ -1,10 +1,10 @@
 """Line commitments ``C = Σ_s m_s·J_s + r·H`` and openings of them, whole or in part.
 
 A line commitment depends on no circuit and no contract; it hides perfectly and binds under the
-discrete-logarithm assumption (Pedersen). Opening it *in part* reveals chosen slots and proves knowledge
-of the rest: a Schnorr proof of representation of ``C − Σ_{revealed} m_s·J_s`` in the hidden J_s and H, whose
-challenge covers the line, the revealed slots and values, and the purpose (Maurer, *Unifying zero-knowledge proofs
-of knowledge*, AFRICACRYPT 2009).
+discrete-logarithm assumption (Pedersen). Opening it *in part* reveals chosen slots and proves
+knowledge of the rest: a Schnorr proof of representation of ``C − Σ_{revealed} m_s·J_s`` in the
+hidden J_s and H, whose challenge covers the line, the revealed slots and values, and the purpose
+(Maurer, *Unifying zero-knowledge proofs of knowledge*, AFRICACRYPT 2009).
 """
 
 from __future__ import annotations
@@ -55,14 +55,15 @@ def verify_opening(generators: Generators, commitment: Point, opening: Opening) 
         raise ProofRejected("opening", "the opening does not belong to this commitment")
 
 
-# -- opening in part -----------------------------------------------------------------------------------
+# -- opening in part --------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class PartialOpening:
     """Revealed slots (number from 1 → value) and the proof of knowledge of the hidden ones.
 
-    ``proof`` is A (one point) ‖ a response for each hidden slot in ascending order ‖ a response for r.
+    ``proof`` is A (one point) ‖ a response for each hidden slot in ascending order ‖ a response for
+    r.
     """
 
     slots: int
@@ -71,11 +72,20 @@ class PartialOpening:
 
 
 def _challenge(
-    generators: Generators, commitment: Point, slots: int, revealed: Mapping[int, int], purpose: bytes, A: bytes
+    generators: Generators,
+    commitment: Point,
+    slots: int,
+    revealed: Mapping[int, int],
+    purpose: bytes,
+    A: bytes,
 ) -> Scalar:
     group = generators.group
     transcript = Transcript(group, OPENING)
-    instance = [group.encode(commitment), slots.to_bytes(4, "big"), len(revealed).to_bytes(4, "big")]
+    instance = [
+        group.encode(commitment),
+        slots.to_bytes(4, "big"),
+        len(revealed).to_bytes(4, "big"),
+    ]
     for slot in sorted(revealed):
         instance += [slot.to_bytes(4, "big"), encode_scalar(mpz(revealed[slot]))]
     instance += [len(purpose).to_bytes(4, "big"), purpose]
@@ -96,7 +106,12 @@ def _hidden_slots(slots: int, revealed: Mapping[int, int], order: Scalar) -> lis
 
 
 def open_partially(
-    generators: Generators, opening: Opening, reveal: Sequence[int], purpose: bytes, *, secret: bytes = b""
+    generators: Generators,
+    opening: Opening,
+    reveal: Sequence[int],
+    purpose: bytes,
+    *,
+    secret: bytes = b"",
 ) -> PartialOpening:
     """Reveal the slots ``reveal`` of a line for ``purpose`` and prove knowledge of the others.
 
@@ -127,8 +142,8 @@ def verify_partial_opening(
 ) -> None:
     """Check ``Σ_{hidden} z_s·J_s + z·H = A + c·(C − Σ_{revealed} m_s·J_s)``.
 
-    Raises `EncodingError` for a malformed proof, `StatementError` for impossible slots and `ProofRejected`
-    ("opening") when the equation fails.
+    Raises `EncodingError` for a malformed proof, `StatementError` for impossible slots and
+    `ProofRejected` ("opening") when the equation fails.
     """
     group = generators.group
     q = group.order

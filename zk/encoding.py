@@ -2,8 +2,9 @@
 
     B ‖ A ‖ T_0 ‖ … ‖ T_{D−1} ‖ f_1 ‖ … ‖ f_n ‖ z_1 ‖ z_2
 
-points 33 bytes (SEC 1 compressed), scalars 32 bytes big-endian: 33·(2 + D) + 32·(n + 2) bytes in all. n and D are the
-circuit's, so nothing is framed. Decoding refuses the identity, scalars ≥ q, and any other length.
+points 33 bytes (SEC 1 compressed), scalars 32 bytes big-endian: 33·(2 + D) + 32·(n + 2) bytes in
+all. n and D are the circuit's, so nothing is framed. Decoding refuses the identity, scalars ≥ q,
+and any other length.
 """
 
 from __future__ import annotations

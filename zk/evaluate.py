@@ -1,16 +1,16 @@
 """The field part of the protocol: every equation of a circuit at many points at once.
 
-For wires' values f_1…f_n at a point x (f_i = w_i·x + a_i), powers y^e and public inputs u, the verifier's
-equation (ii) needs
+For wires' values f_1…f_n at a point x (f_i = w_i·x + a_i), powers y^e and public inputs u, the
+verifier's equation (ii) needs
 
     g   = Σ_e y^e · F_e(f; x),   F_e = x^(D − deg e) · P_e^hom(f; x)
     h_s = Σ_l y^(E+l) · Λ_{l,s}(f; x), made homogeneous of degree D the same way.
 
 A verifier asks for one point, a batch for one a proof, a prover for D + 1 (and interpolates the
-polynomials in X from them). A table is laid out as a matrix whose rows are numbered by the high digits
-and whose columns by the low ones; the products of the low digits' indicators, for all points
-together, are multiplied onto it as one integer matrix product, and the result is met by the products of the
-high digits' indicators.
+polynomials in X from them). A table is laid out as a matrix whose rows are numbered by the high
+digits and whose columns by the low ones; the products of the low digits' indicators, for all points
+together, are multiplied onto it as one matrix product, and the result is met by the products of the
+high digits' indicators. The matrix product runs in float64 on limbs and is exact, see `_contract`.
 """
 
 from __future__ import annotations
@@ -22,13 +22,20 @@ from math import prod
 from operator import mul
 from typing import TypeAlias
 
-from flint import fmpz_mat
+import numpy as np
 from gmpy2 import mpz
+from numpy.typing import NDArray
 
 from zk.field import Scalar, powers
-from zk.relation import Circuit, Column, Digit, Expression, LinearForm, Zero
+from zk.relation import Circuit, Column, Expression, LinearForm, Zero
 
 _Vector: TypeAlias = list[Scalar]
+_Matrix: TypeAlias = NDArray[np.float64]
+
+_LIMBS = 16  # of 16 bits: a scalar
+_CARRY_LIMBS = 4  # room for what a sum of products exceeds them by
+_CHUNK_BITS = 24
+MAX_LOW = 1 << 53 - 16 - _CHUNK_BITS  # longest vector for which `_contract` is exact
 
 
 @dataclass(frozen=True)
@@ -58,22 +65,73 @@ class _TableGroup:
             for index, selector in enumerate(circuit.selectors)
             if (selector.table, selector.radix) == (table, radix)
         ]
-        self.columns = sorted({c.column for c in _columns_read(circuit) if c.selector in self.selectors})
-        # Split the digits so that the two halves of the product tensor cost least: the low half
-        # is computed and converted once, the high half also multiplied once a column.
+        self.columns = sorted(
+            {c.column for c in _columns_read(circuit) if c.selector in self.selectors}
+        )
+        # Split the digits so that the two halves of the product tensor cost least (measured): the
+        # low half is computed and written in limbs, the high one also read from limbs, once a
+        # column.
         self.split = min(
-            range(len(radix) + 1),
-            key=lambda j: 2 * prod(radix[:j]) + (1 + 2 * len(self.columns)) * prod(radix[j:]),
+            (j for j in range(len(radix) + 1) if prod(radix[:j]) <= MAX_LOW),
+            key=lambda j: 2 * prod(radix[:j]) + (1 + 3 * len(self.columns)) * prod(radix[j:]),
         )
         self.low = prod(radix[: self.split])
         self.high = prod(radix[self.split :])
-        rows = circuit.tables[table].rows
-        entries: list[int] = []
+        self._matrices = []
         for column in self.columns:
-            values = circuit.tables[table].columns[column]
-            entries += values
-            entries += [values[-1]] * (self.low * self.high - rows)
-        self.matrix = fmpz_mat(len(self.columns) * self.high, self.low, entries)
+            entries = circuit.tables[table].columns[column]
+            padded = [*entries, *[entries[-1]] * (self.low * self.high - len(entries))]
+            self._matrices.append(_chunks(padded, (self.high, self.low)))
+
+    def products(self, lows: Sequence[_Vector]) -> list[list[list[int]]]:
+        """For each low vector and column, the ``high`` entries of matrix times vector, as
+        integers."""
+        flat = b"".join([int(v).to_bytes(_LIMBS * 2, "little") for low in lows for v in low])
+        limbs = np.frombuffer(flat, dtype="<u2").reshape(len(lows), self.low, _LIMBS)
+        right = limbs.transpose(1, 2, 0).astype(np.float64).reshape(self.low, -1)
+        results: list[list[list[int]]] = [[] for _ in lows]
+        for chunks in self._matrices:
+            parts = [_contract(chunk, right, len(lows)) for chunk in chunks]
+            for place, result in enumerate(results):
+                rows = zip(
+                    *(part[place * self.high : (place + 1) * self.high] for part in parts),
+                    strict=True,
+                )
+                result.append(
+                    [sum(v << _CHUNK_BITS * i for i, v in enumerate(row)) for row in rows]
+                )
+        return results
+
+
+def _chunks(entries: Sequence[int], shape: tuple[int, int]) -> list[_Matrix]:
+    """The entries as a matrix, or as several of 24 bits each where entries are larger."""
+    count = max(1, -(-max(entries).bit_length() // _CHUNK_BITS))
+    mask = (1 << _CHUNK_BITS) - 1
+    return [
+        np.array([entry >> _CHUNK_BITS * i & mask for entry in entries], dtype=np.float64).reshape(
+            shape
+        )
+        for i in range(count)
+    ]
+
+
+def _contract(left: _Matrix, right: _Matrix, count: int) -> list[int]:
+    """``left`` times ``count`` vectors of 256-bit integers given in 16-bit limbs, column after
+    column.
+
+    Entries are below 2^24 and limbs below 2^16, so that sums of up to 2^13 products stay below
+    2^53, where float64 is exact whatever the order of summation. Carries are resolved in int64.
+    """
+    sums = (left @ right).reshape(len(left), _LIMBS, count).astype(np.int64)
+    digits = np.empty((count, len(left), _LIMBS + _CARRY_LIMBS), dtype="<u2")
+    carry = np.zeros((len(left), count), dtype=np.int64)
+    for limb in range(_LIMBS + _CARRY_LIMBS):
+        if limb < _LIMBS:
+            carry += sums[:, limb, :]
+        digits[:, :, limb] = carry.T & 0xFFFF
+        carry >>= 16
+    flat, width = digits.tobytes(), 2 * (_LIMBS + _CARRY_LIMBS)
+    return [int.from_bytes(flat[i : i + width], "little") for i in range(0, len(flat), width)]
 
 
 def _columns_read(circuit: Circuit) -> set[Column]:
@@ -133,17 +191,17 @@ class Evaluator:
         for number, equation in enumerate(circuit.equations):
             if isinstance(equation, Zero):
                 self._zeros.append((number, equation.expression))
-            elif equation.base == 2 and equation.form == LinearForm(0, equation.form.wires[:1]):
-                wire, coefficient = equation.form.wires[0]
-                if coefficient == 1:
-                    self._bits.append((number, wire))
-                    continue
-                self._digits.setdefault(2, []).append((number, equation.form))
+            elif equation.base == 2 and equation.form.is_wire:
+                self._bits.append((number, equation.form.wires[0][0]))
             else:
                 self._digits.setdefault(equation.base, []).append((number, equation.form))
         count = len(circuit.equations)
         self._slots = [
-            [(count + l, line[s]) for l, line in enumerate(circuit.lines) if line[s] != Expression()]
+            [
+                (count + l, line[s])
+                for l, line in enumerate(circuit.lines)
+                if line[s] != Expression()
+            ]
             for s in range(circuit.slots)
         ]
 
@@ -167,14 +225,11 @@ class Evaluator:
                         digits.append([(x - sum(ones)) % q, *ones])
                     lows.append(_tensor(digits[: group.split], q))
                     highs.append((number, index, _tensor(digits[group.split :], q)))
-            low_matrix = fmpz_mat(group.low, len(lows), [int(v) for row in zip(*lows, strict=True) for v in row])
-            product = (group.matrix * low_matrix).transpose().entries()
-            stride = len(group.columns) * group.high
-            for place, (number, index, high) in enumerate(highs):
-                for offset, column in enumerate(group.columns):
-                    start = place * stride + offset * group.high
-                    meets = map(int, product[start : start + group.high])
-                    results[number][Column(index, column)] = sum(map(mul, high, meets), mpz(0)) % q
+            for (number, index, high), products in zip(highs, group.products(lows), strict=True):
+                for column, product in zip(group.columns, products, strict=True):
+                    results[number][Column(index, column)] = (
+                        sum(map(mul, high, product), mpz(0)) % q
+                    )
         return results
 
     def _at(self, point: Point, columns: dict[Column, Scalar]) -> Value:
@@ -208,5 +263,6 @@ class Evaluator:
 
 @lru_cache(maxsize=64)
 def evaluator_of(circuit: Circuit, order: Scalar) -> Evaluator:
-    """The `Evaluator` of a circuit; kept, because laying out the tables costs more than using them."""
+    """The `Evaluator` of a circuit; kept, because laying out the tables costs more than using
+    them."""
     return Evaluator(circuit, order)

@@ -68,4 +68,6 @@ def interpolation_matrix(degree: int, order: Scalar) -> tuple[tuple[Scalar, ...]
 def interpolate(values: Sequence[Scalar], order: Scalar) -> list[Scalar]:
     """Coefficients, lowest first, of the polynomial with ``F(t) = values[t]`` for t = 0, 1, …"""
     matrix = interpolation_matrix(len(values) - 1, order)
-    return [sum((m * v for m, v in zip(row, values, strict=True)), mpz(0)) % order for row in matrix]
+    return [
+        sum((m * v for m, v in zip(row, values, strict=True)), mpz(0)) % order for row in matrix
+    ]

@@ -1,7 +1,7 @@
 """The generators H, J_s, G, G_i: points between which nobody knows a linear relation.
 
-All come from RFC 9380 ``secp256k1_XMD:SHA-256_SSWU_RO_``. Line commitments outlive versions of the proof,
-so H and the J_s have a domain-separation tag of their own.
+All come from RFC 9380 ``secp256k1_XMD:SHA-256_SSWU_RO_``. Line commitments outlive versions of the
+proof, so H and the J_s have a domain-separation tag of their own.
 
 =========  ==========================  =========
 symbol     message                     tag

@@ -1,11 +1,11 @@
 """The group: one small interface to a group of prime order q, written additively.
 
 A `Point` is whatever the backend keeps in memory for a group element (an immutable byte string that
-compares equal exactly when the elements are equal); it is not the wire form, see `Group.encode`. The
-identity is the empty byte string for every backend and is dealt with here, once: backends only ever see
-other points. Operations named ``msm``, ``mul`` and ``sum`` take variable time and are for public or
-uniformly masked scalars; ``fixed_sum`` and ``fixed_digit_sum`` perform a number of point additions
-that does not depend on the scalars and are for secrets.
+compares equal exactly when the elements are equal); it is not the wire form, see `Group.encode`.
+The identity is the empty byte string for every backend and is dealt with here, once: backends only
+ever see other points. Operations named ``msm``, ``mul`` and ``sum`` take variable time and are for
+public or uniformly masked scalars; ``fixed_sum`` and ``fixed_digit_sum`` perform a number of point
+additions that does not depend on the scalars and are for secrets.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Group(ABC):
     order: Scalar
     point_bytes: int
 
-    # -- what a backend provides; no argument is ever the identity ------------------------------
+    # -- what a backend provides; no argument is ever the identity ----------------------------
 
     @abstractmethod
     def _sum(self, points: Sequence[Point]) -> Point:
@@ -68,7 +68,7 @@ class Group(ABC):
     def hash_to_point(self, message: bytes, dst: bytes) -> Point:
         """A point whose discrete logarithm nobody knows (RFC 9380 ``hash_to_curve``)."""
 
-    # -- what follows from it; a faster backend may replace any of these whole --------------------
+    # -- what follows from it; a faster backend may replace any of these whole ----------------
 
     def mul(self, scalar: Scalar | int, point: Point) -> Point:
         """``scalar·point`` for any integer scalar; variable time."""
@@ -96,7 +96,8 @@ class Group(ABC):
         return FixedBase(point)
 
     def fixed_sum(self, scalars: Sequence[Scalar], bases: Sequence[FixedBase]) -> Point:
-        """``Σ scalars[i]·bases[i]`` for scalars in [0, q), for secrets where the backend has tables."""
+        """``Σ scalars[i]·bases[i]`` for scalars in [0, q), for secrets where the backend has
+        tables."""
         return self.msm(scalars, [base.point for base in bases])
 
     def fixed_digit_sum(self, digits: Sequence[int], bases: Sequence[FixedBase]) -> Point:
@@ -104,7 +105,8 @@ class Group(ABC):
         return self.msm([mpz(digit) for digit in digits], [base.point for base in bases])
 
     def require_proper(self, point: Point) -> Point:
-        """``point`` itself; raises `EncodingError` for the identity, which no wire format carries."""
+        """``point`` itself; raises `EncodingError` for the identity, which no wire format
+        carries."""
         if not point:
             raise EncodingError("the identity has no encoding")
         return point

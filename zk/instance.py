@@ -1,7 +1,8 @@
 """What a proof is about: circuit, public inputs, context and line commitments.
 
-Proved (``docs/protocol.md``, section "What is proved"): the prover knows wires w and openings r_l such that every
-equation of the circuit holds for w and the public inputs, and C_l = Σ_s Λ_{l,s}(w)·J_s + r_l·H for every line l.
+Proved (``docs/protocol.md``, section "What is proved"): the prover knows wires w and openings r_l
+such that every equation of the circuit holds for w and the public inputs, and C_l = Σ_s
+Λ_{l,s}(w)·J_s + r_l·H for every line l.
 """
 
 from __future__ import annotations
@@ -51,9 +52,12 @@ class Instance:
 def start_transcript(group: Group, instance: Instance) -> Transcript:
     """A transcript that has absorbed the instance.
 
-    Raises `StatementError` where the group is too small for the circuit's "no wrap-around" (toy groups).
+    Raises `StatementError` where the group is too small for the circuit's "no wrap-around" (toy
+    groups).
     """
-    if group.order <= MAX_DEGREE or (group.order < MAGNITUDE and instance.circuit.magnitude >= group.order):
+    if group.order <= MAX_DEGREE or (
+        group.order < MAGNITUDE and instance.circuit.magnitude >= group.order
+    ):
         raise StatementError("the group is too small for this circuit")
     transcript = Transcript(group, PROOF)
     transcript.absorb(instance.encode(group))

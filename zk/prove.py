@@ -6,8 +6,9 @@
     4. V → P  x
     5. P → V  f_i = w_i·x + a_i,  z_1 = r_B·x + r_A,  z_2 = Σ_k ρ_k·x^k + x^D·Σ_l y^(E+l)·r_l
 
-where Σ_k g_k X^k and Σ_k h_{k,s} X^k are what the verifier's field part becomes along f(X) = w·X + a. The prover evaluates
-that same field part at X = 0…D−1, knows the coefficient at X^D, and interpolates. Every multiplication of a secret is a fixed-length sum (`Group.fixed_sum`).
+where Σ_k g_k X^k and Σ_k h_{k,s} X^k are what the verifier's field part becomes along f(X) = w·X +
+a. The prover evaluates that same field part at X = 0…D−1, knows the coefficient at X^D, and
+interpolates. Every multiplication of a secret is a fixed-length sum (`Group.fixed_sum`).
 """
 
 from __future__ import annotations
@@ -54,8 +55,8 @@ class Masks:
 class InteractiveProver:
     """The three messages of the prover, one method each, for challenges from anywhere.
 
-    Answering two challenges with the same masks reveals the witness: only `prove` and tests use this.
-    Raises `WitnessError` if the wires do not satisfy the circuit or do not fit the openings.
+    Answering two challenges with the same masks reveals the witness: only `prove` and tests use
+    this. Raises `WitnessError` if the wires do not satisfy the circuit or do not fit the openings.
     """
 
     def __init__(
@@ -109,7 +110,8 @@ class InteractiveProver:
         )
 
         def lower(at: Sequence[Scalar], top: Scalar) -> list[Scalar]:
-            """Coefficients below X^D of a polynomial with values ``at`` 0, 1, … and top coefficient ``top``."""
+            """Coefficients below X^D of a polynomial with values ``at`` 0, 1, … and top coefficient
+            ``top``."""
             return interpolate([v - top * t**D for t, v in enumerate(at)], q)
 
         g_k = lower([value.g for value in values], mpz(0))
@@ -128,7 +130,9 @@ class InteractiveProver:
     def _line_sum(self, slot: int) -> Scalar:
         """Σ_l y^(E+l)·m_{l,slot}, the coefficient at X^D of h_slot."""
         line_powers = self._y_powers[len(self._instance.circuit.equations) :]
-        return sum((y * o.values[slot] for y, o in zip(line_powers, self._openings, strict=True)), mpz(0))
+        return sum(
+            (y * o.values[slot] for y, o in zip(line_powers, self._openings, strict=True)), mpz(0)
+        )
 
     def respond(self, x: Scalar) -> tuple[list[Scalar], Scalar, Scalar]:
         """Third message: f, z_1, z_2."""
@@ -148,7 +152,8 @@ def _small_wires(circuit: Circuit) -> set[int]:
 
 
 def _slot_supports(circuit: Circuit) -> list[tuple[int, int]]:
-    """(s, k) for each slot in use: h_{k',s} = 0 for all k' < k, by the structure of the circuit alone."""
+    """(s, k) for each slot in use: h_{k',s} = 0 for all k' < k, by the structure of the circuit
+    alone."""
     supports = []
     for s in range(circuit.slots):
         expressions = [line[s] for line in circuit.lines]
@@ -168,9 +173,9 @@ def prove(
 ) -> Proof:
     """A non-interactive proof of ``instance`` from its witness.
 
-    ``secret`` is the prover's long-lived hedging key (`zk.randomness`). Raises `WitnessError` if the wires
-    do not satisfy the circuit, `StatementError` if instance and group do not fit. Whoever passes openings
-    that do not open ``instance.commitments`` gets a proof that will be rejected.
+    ``secret`` is the prover's long-lived hedging key (`zk.randomness`). Raises `WitnessError` if
+    the wires do not satisfy the circuit, `StatementError` if instance and group do not fit. Whoever
+    passes openings that do not open ``instance.commitments`` gets a proof that will be rejected.
     """
     group, circuit = generators.group, instance.circuit
     start = start_transcript(group, instance)

@@ -2,8 +2,9 @@
 
 scalar_i = OS_i + XOF_i mod q, where OS_i is uniform in [0, q) by rejection and XOF_i is a block of
 SHAKE256(long-lived secret ‖ 32 OS bytes ‖ instance ‖ witness). If the operating system's bytes are
-uniform, so is every scalar, exactly, whatever the second term: hiding stays perfect. If they are not, the
-second term still makes the scalars unpredictable without the secret and different for each witness.
+uniform, so is every scalar, exactly, whatever the second term: hiding stays perfect. If they are
+not, the second term still makes the scalars unpredictable without the secret and different for each
+witness.
 """
 
 from __future__ import annotations

@@ -2,16 +2,18 @@
 
 A `Circuit` is immutable public data. It says, of secret wires w_1…w_n and public inputs u_1…u_p:
 
-* ``Digit``: a linear form takes a value in {0, …, β−1}            (degree β; β = 2 is a bit);
-* ``Zero``: an expression vanishes, where an expression is a linear form plus integer multiples of *columns*
-  ``Σ_i T[i]·Π_j e_{j,digit_j(i)}``, the entry of a public table in the row that a `Selector` points at (degree d);
+* ``Digit``: a linear form takes a value in {0, …, β−1} (degree β; β = 2 is a bit);
+* ``Zero``: an expression vanishes, where an expression is a linear form plus integer multiples of
+  *columns* ``Σ_i T[i]·Π_j e_{j,digit_j(i)}``, the entry of a public table in the row that a `Selector` points
+  at (degree d);
 * for each line l and slot s, an expression gives the value m_{l,s} committed in C_l.
 
-Public inputs (a date, an amount) enter like constants. They keep the circuit, and with it its digest and
-everything precomputed for it, independent of the claim at hand. Sources: one-hot digits, Bootle et al.,
-ePrint 2015/643, section 3; the rest as in ``docs/protocol.md``, section "Circuits".
+Public inputs (a date, an amount) enter like constants. They keep the circuit, and with it its
+digest and everything precomputed for it, independent of the claim at hand. Sources: one-hot digits,
+Bootle et al., ePrint 2015/643, section 3; the rest as in ``docs/protocol.md``, section "Circuits".
 
-A circuit can be made by `CircuitBuilder` alone or by hand: its constructor checks all that soundness needs.
+A circuit can be made by `CircuitBuilder` alone or by hand: its constructor checks all that
+soundness needs.
 """
 
 from __future__ import annotations
@@ -51,12 +53,13 @@ def _merge(*parts: Iterable[tuple[int, int]]) -> tuple[tuple[int, int], ...]:
     return tuple((index, total[index]) for index in sorted(total) if total[index])
 
 
-# -- expressions -------------------------------------------------------------------------------------
+# -- expressions ------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class LinearForm:
-    """``constant + Σ c·w_i + Σ c·u_j``; indices count from 0 and are sorted, coefficients are not 0."""
+    """``constant + Σ c·w_i + Σ c·u_j``; indices count from 0 and are sorted, coefficients are not
+    0."""
 
     constant: int = 0
     wires: tuple[tuple[int, int], ...] = ()
@@ -89,6 +92,11 @@ class LinearForm:
 
     def __rsub__(self, other: int) -> LinearForm:
         return -self + other
+
+    @property
+    def is_wire(self) -> bool:
+        """Whether the form is a single wire and nothing else."""
+        return len(self.wires) == 1 and self == LinearForm(0, ((self.wires[0][0], 1),))
 
     def value(self, wires: Sequence[int], publics: Sequence[int]) -> int:
         """The integer the form takes on given wires and public inputs."""
@@ -144,7 +152,7 @@ class Expression:
 Value: TypeAlias = "int | LinearForm | Column | Expression"
 
 
-# -- tables and selectors ------------------------------------------------------------------------------
+# -- tables and selectors ---------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -157,8 +165,14 @@ class Table:
         _require(bool(self.columns) and bool(self.columns[0]), "a table needs a column and a row")
         _require(len(self.columns[0]) <= MAX_ROWS, f"a table has at most {MAX_ROWS} rows")
         for number, column in enumerate(self.columns):
-            _require(len(column) == self.rows, f"table column {number} is shorter or longer than the first")
-            _require(all(0 <= entry < MAX_ENTRY for entry in column), f"table column {number} leaves [0, 2^63)")
+            _require(
+                len(column) == self.rows,
+                f"table column {number} is shorter or longer than the first",
+            )
+            _require(
+                all(0 <= entry < MAX_ENTRY for entry in column),
+                f"table column {number} leaves [0, 2^63)",
+            )
 
     @property
     def rows(self) -> int:
@@ -167,7 +181,8 @@ class Table:
 
     @cached_property
     def digest(self) -> bytes:
-        """SHA-256 over tag, counts of rows and columns, and the entries column by column, 8 bytes each."""
+        """SHA-256 over tag, counts of rows and columns, and the entries column by column, 8 bytes
+        each."""
         state = hashlib.sha256(TABLE_TAG)
         state.update(self.rows.to_bytes(4, "big") + len(self.columns).to_bytes(4, "big"))
         for column in self.columns:
@@ -179,9 +194,9 @@ class Table:
 class Selector:
     """A hidden row number of a table, written in one-hot digits.
 
-    ``digits[j]`` lists the wires b_1…b_{u−1} of digit j, the lowest first: digit j has the value v > 0 exactly
-    when b_v = 1 and the value 0 when all are 0. The row number is ``Σ_j digit_j·Π_{i<j} u_i``; numbers
-    past the last row mean the last row.
+    ``digits[j]`` lists the wires b_1…b_{u−1} of digit j, the lowest first: digit j has the value v
+    > 0 exactly when b_v = 1 and the value 0 when all are 0. The row number is ``Σ_j digit_j·Π_{i<j}
+    u_i``; numbers past the last row mean the last row.
     """
 
     table: int
@@ -223,7 +238,7 @@ class Selector:
         return min(row, rows - 1)
 
 
-# -- equations -----------------------------------------------------------------------------------------
+# -- equations --------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -246,15 +261,16 @@ class Zero:
 Equation: TypeAlias = "Digit | Zero"
 
 
-# -- circuits --------------------------------------------------------------------------------------------
+# -- circuits ---------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, eq=False)
 class Circuit:
     """Immutable public description of what is proved; equal exactly when the digests are.
 
-    ``publics`` holds the largest value of each public input. ``lines[l][s]`` is the value of slot s of line l.
-    Labels of equations are for messages only. Raises `StatementError` unless sound (module docstring).
+    ``publics`` holds the largest value of each public input. ``lines[l][s]`` is the value of slot s
+    of line l. Labels of equations are for messages only. Raises `StatementError` unless sound
+    (module docstring).
     """
 
     wires: int
@@ -298,20 +314,26 @@ class Circuit:
         """Largest value of each wire that a digit equation of its own bounds."""
         maxima: dict[int, int] = {}
         for equation in self.equations:
-            if isinstance(equation, Digit) and not (equation.form.constant or equation.form.publics):
-                if len(equation.form.wires) == 1 and equation.form.wires[0][1] == 1:
-                    wire = equation.form.wires[0][0]
-                    maxima[wire] = min(maxima.get(wire, MAX_DEGREE), equation.base - 1)
+            if isinstance(equation, Digit) and equation.form.is_wire:
+                wire = equation.form.wires[0][0]
+                maxima[wire] = min(maxima.get(wire, MAX_DEGREE), equation.base - 1)
         return maxima
 
     def _check_form(self, form: LinearForm) -> None:
         for terms, count in ((form.wires, self.wires), (form.publics, len(self.publics))):
             indices = [index for index, _ in terms]
-            _require(indices == sorted(set(indices)), "a linear form's terms are sorted and distinct")
-            _require(all(0 <= index < count for index in indices), "a linear form's index is out of range")
+            _require(
+                indices == sorted(set(indices)), "a linear form's terms are sorted and distinct"
+            )
+            _require(
+                all(0 <= index < count for index in indices),
+                "a linear form's index is out of range",
+            )
         for coefficient in (form.constant, *(c for _, c in (*form.wires, *form.publics))):
             _require(abs(coefficient) < MAX_COEFFICIENT, "a coefficient reaches 2^53")
-        _require(all(c for _, c in (*form.wires, *form.publics)), "a linear form has a zero coefficient")
+        _require(
+            all(c for _, c in (*form.wires, *form.publics)), "a linear form has a zero coefficient"
+        )
 
     def _check_expression(self, expression: Expression) -> None:
         self._check_form(expression.form)
@@ -321,20 +343,32 @@ class Circuit:
             _require(0 <= selector < len(self.selectors), "a column's selector is out of range")
             table = self.tables[self.selectors[selector].table]
             _require(0 <= column < len(table.columns), "a column is out of range")
-            _require(0 < abs(coefficient) < MAX_COEFFICIENT, "a column's coefficient is 0 or reaches 2^53")
+            _require(
+                0 < abs(coefficient) < MAX_COEFFICIENT,
+                "a column's coefficient is 0 or reaches 2^53",
+            )
 
     def _check_selector(self, selector: Selector) -> None:
         _require(0 <= selector.table < len(self.tables), "a selector's table is out of range")
-        _require(prod(selector.radix) >= self.tables[selector.table].rows, "a selector cannot reach every row")
+        _require(
+            prod(selector.radix) >= self.tables[selector.table].rows,
+            "a selector cannot reach every row",
+        )
         _require(all(selector.digits), "a selector's digit has no wire")
         wires = [wire for digit in selector.digits for wire in digit]
         _require(len(set(wires)) == len(wires), "a selector uses a wire twice")
-        bits = {equation.form for equation in self.equations if isinstance(equation, Digit) and equation.base == 2}
+        bits = {
+            equation.form
+            for equation in self.equations
+            if isinstance(equation, Digit) and equation.base == 2
+        }
         for position, digit in enumerate(selector.digits):
             # b_1…b_{u−1} are bits, and so is 1 − Σ b_v: exactly one-hot whenever q > u.
             needed = range(1, 2) if len(digit) == 1 else range(len(digit) + 1)
             for value in needed:
-                _require(selector.indicator(position, value) in bits, "a selector's digit is not one-hot")
+                _require(
+                    selector.indicator(position, value) in bits, "a selector's digit is not one-hot"
+                )
 
     @cached_property
     def magnitude(self) -> int:
@@ -363,7 +397,8 @@ class Circuit:
             largest += abs(coefficient) * max(table.columns[column.column])
         return largest
 
-    # What follows ---------------------------------------------------------------------------------------
+    # What follows
+    # ---------------------------------------------------------------------------------------
 
     def expression_degree(self, expression: Expression) -> int:
         """Degree of an expression: the digits of its deepest selector, at least 1."""
@@ -382,13 +417,16 @@ class Circuit:
         return max(degrees)
 
     def value(self, value: Value, wires: Sequence[int], publics: Sequence[int]) -> int:
-        """The integer that a value takes on given wires (one-hot where selected) and public inputs."""
+        """The integer that a value takes on given wires (one-hot where selected) and public
+        inputs."""
         expression = Expression.of(value)
         total = expression.form.value(wires, publics)
         for column, coefficient in expression.columns:
             selector = self.selectors[column.selector]
             table = self.tables[selector.table]
-            total += coefficient * table.columns[column.column][selector.selected(wires, table.rows)]
+            total += (
+                coefficient * table.columns[column.column][selector.selected(wires, table.rows)]
+            )
         return total
 
     def check_witness(self, wires: Sequence[int], publics: Sequence[int]) -> None:
@@ -417,10 +455,16 @@ class Circuit:
         """The circuit as JSON-ready data: what the digest covers (tables by their digests)."""
 
         def form(f: LinearForm) -> dict[str, object]:
-            return {"c": f.constant, "w": [list(t) for t in f.wires], "p": [list(t) for t in f.publics]}
+            return {
+                "c": f.constant,
+                "w": [list(t) for t in f.wires],
+                "p": [list(t) for t in f.publics],
+            }
 
         def expression(e: Expression) -> dict[str, object]:
-            return form(e.form) | {"t": [[c, column.selector, column.column] for column, c in e.columns]}
+            return form(e.form) | {
+                "t": [[c, column.selector, column.column] for column, c in e.columns]
+            }
 
         return {
             "wires": self.wires,
@@ -428,9 +472,12 @@ class Circuit:
             "degree": self.degree,
             "slots": self.slots,
             "tables": [
-                {"rows": t.rows, "columns": len(t.columns), "digest": t.digest.hex()} for t in self.tables
+                {"rows": t.rows, "columns": len(t.columns), "digest": t.digest.hex()}
+                for t in self.tables
             ],
-            "selectors": [{"table": s.table, "digits": [list(d) for d in s.digits]} for s in self.selectors],
+            "selectors": [
+                {"table": s.table, "digits": [list(d) for d in s.digits]} for s in self.selectors
+            ],
             "equations": [
                 {"digit": e.base, "form": form(e.form)}
                 if isinstance(e, Digit)
@@ -444,8 +491,8 @@ class Circuit:
     def digest(self) -> bytes:
         """SHA-256 over tag, length (8 bytes) and the canonical JSON (RFC 8785) of `describe`.
 
-        The description holds ASCII strings and integers below 2^53 only, for which sorted keys and no
-        white space *are* RFC 8785.
+        The description holds ASCII strings and integers below 2^53 only, for which sorted keys and
+        no white space *are* RFC 8785.
         """
         text = json.dumps(self.describe(), sort_keys=True, separators=(",", ":")).encode("ascii")
         return hashlib.sha256(CIRCUIT_TAG + len(text).to_bytes(8, "big") + text).digest()
@@ -488,7 +535,8 @@ class CircuitBuilder:
         self._equations.append(Zero(Expression.of(value), label))
 
     def select(self, table: Table, radix: Sequence[int], label: str = "") -> Selector:
-        """A new hidden row number of ``table`` in one-hot digits of bases ``radix``, lowest first."""
+        """A new hidden row number of ``table`` in one-hot digits of bases ``radix``, lowest
+        first."""
         if table not in self._tables:
             self._tables.append(table)
         digits = []

@@ -1,8 +1,9 @@
 """Fiat–Shamir in the words of this protocol, on the sponge of `zk.sponge`.
 
-A session is named by a tag that says application, protocol version, hash suite, group and both generator
-tags: no two protocols, versions or groups share a challenge. Every message absorbed has a length that the session
-and what was absorbed before determine, so that the concatenation is unambiguous.
+A session is named by a tag that says application, protocol version, hash suite, group and both
+generator tags: no two protocols, versions or groups share a challenge. Every message absorbed has a
+length that the session and what was absorbed before determine, so that the concatenation is
+unambiguous.
 """
 
 from __future__ import annotations

@@ -5,9 +5,9 @@ A proof is accepted exactly when both hold (``docs/protocol.md``, section "The p
     (i)   x·B + A = Σ_i f_i·G_i + z_1·H
     (ii)  Σ_{k<D} x^k·T_k + x^D·Σ_l y^(E+l)·C_l = g·G + Σ_s h_s·J_s + z_2·H
 
-with g and h of `zk.evaluate`. Both are checked as one multi-scalar multiplication, each equation of each proof times a
-random weight of its own from [1, 2^128); equation (i) of a single proof has weight 1. Equal weights, or one
-weight a proof, would be forgeable (``tests/adversarial``).
+with g and h of `zk.evaluate`. Both are checked as one multi-scalar multiplication, each equation of
+each proof times a random weight of its own from [1, 2^128); equation (i) of a single proof has
+weight 1. Equal weights, or one weight a proof, would be forgeable (``tests/adversarial``).
 """
 
 from __future__ import annotations
@@ -146,8 +146,9 @@ def verify(generators: Generators, instance: Instance, proof: Proof) -> None:
 def verify_batch(generators: Generators, items: Sequence[tuple[Instance, Proof]]) -> list[int]:
     """Positions of the invalid items, ascending; empty if every proof is valid.
 
-    All are checked by one sum; only if that fails are halves checked in turn, with the same field part and fresh
-    weights, until the bad ones are alone. Circuits may differ. Raises `StatementError` as `verify` does.
+    All are checked by one sum; only if that fails are halves checked in turn, with the same field
+    part and fresh weights, until the bad ones are alone. Circuits may differ. Raises
+    `StatementError` as `verify` does.
     """
     checked = _field_part(generators.group, items)
 

@@ -1,7 +1,7 @@
 """The backends of the group, and the one setting that chooses among them.
 
-The environment variable ``CLAIROBSCUR_GROUP`` names the default: ``libsecp256k1`` (fast) or ``py_ecc``
-(pure Python, the independent reference).
+The environment variable ``CLAIROBSCUR_GROUP`` names the default: ``libsecp256k1`` (fast) or
+``py_ecc`` (pure Python, the independent reference).
 """
 
 from __future__ import annotations

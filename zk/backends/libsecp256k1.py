@@ -1,14 +1,14 @@
 """secp256k1 through libsecp256k1, as bound by the ``coincurve`` wheels: the default backend.
 
-In memory a point is the library's own 64-byte ``secp256k1_pubkey`` (affine, normalised, hence equal bytes
-for equal points; meaningful inside one process only). The library offers no multi-scalar
+In memory a point is the library's own 64-byte ``secp256k1_pubkey`` (affine, normalised, hence equal
+bytes for equal points; meaningful inside one process only). The library offers no multi-scalar
 multiplication, but ``ec_pubkey_combine`` adds many points for about 0.26 µs each (measured,
 ``bench/``), a hundredth of a multiplication; everything fast here is built on that call:
 
-* `Libsecp256k1._msm`: Pippenger's buckets (Pippenger 1976; Bernstein et al., ePrint 2012/549, section 4).
-* `Libsecp256k1.fixed_sum`: tables of window multiples, one entry a window, whatever the scalar. The entry for
-  the digit v is (v + 1)·2^(wj)·P and the surplus Σ_j 2^(wj)·P is taken off at the end, so that a zero
-  digit costs the same addition as any other.
+* `Libsecp256k1._msm`: Pippenger's buckets (Bernstein et al., ePrint 2012/549, section 4).
+* `Libsecp256k1.fixed_sum`: tables of window multiples, one entry a window, whatever the scalar. The
+  entry for the digit v is (v + 1)·2^(wj)·P and the surplus Σ_j 2^(wj)·P is taken off at the end, so
+  that a zero digit costs the same addition as any other.
 """
 
 from __future__ import annotations
@@ -18,7 +18,10 @@ from math import lcm
 from typing import Any
 
 import numpy as np
-from coincurve._libsecp256k1 import ffi, lib  # the bindings; coincurve's classes cost more than the sums
+from coincurve._libsecp256k1 import (
+    ffi,
+    lib,
+)  # the bindings; coincurve's classes cost more than the sums
 from gmpy2 import mpz
 from numpy.typing import NDArray
 
@@ -30,7 +33,9 @@ from zk.hash_to_curve import hash_to_curve
 _POINT = 64  # sizeof(secp256k1_pubkey)
 _SCALAR_BITS = 256
 
-_WINDOW = 5  # bits a window of a fixed-base table, which takes 107 kB and 5 ms; chosen by measurement
+_WINDOW = (
+    5  # bits a window of a fixed-base table, which takes 107 kB and 5 ms; chosen by measurement
+)
 _WINDOWS = -(-_SCALAR_BITS // _WINDOW)
 _ENTRIES = 1 << _WINDOW
 _SURPLUS = _WINDOWS * _ENTRIES  # index of −Σ_j 2^(wj)·P in a table
@@ -41,8 +46,11 @@ assert FIXED_DIGIT_LIMIT <= _ENTRIES
 
 _BUCKETS_FROM = 400  # terms; below this, one multiplication a term is faster (measured)
 
-# Where each window starts in a table, in bytes; the last entry leads to the surplus. A digit is added on top.
-_WINDOW_OFFSETS = np.array([*range(0, _SURPLUS, _ENTRIES), _SURPLUS], dtype=np.uint64) * np.uint64(_POINT)
+# Where each window starts in a table, in bytes; the last entry leads to the surplus. A digit is
+# added on top.
+_WINDOW_OFFSETS = np.array([*range(0, _SURPLUS, _ENTRIES), _SURPLUS], dtype=np.uint64) * np.uint64(
+    _POINT
+)
 
 _Addresses = NDArray[np.uint64]
 
@@ -62,7 +70,8 @@ def _window_digits(scalars: Sequence[Scalar], width: int) -> NDArray[np.uint64]:
 
 
 class _Table(FixedBase):
-    """Multiples of one point: entry j·2^w + v is (v + 1)·2^(wj)·P, then the two correction terms."""
+    """Multiples of one point: entry j·2^w + v is (v + 1)·2^(wj)·P, then the two correction
+    terms."""
 
     def __init__(self, point: Point, memory: Any) -> None:
         super().__init__(point)
@@ -81,7 +90,7 @@ class Libsecp256k1(Group):
     def __init__(self) -> None:
         self._context = lib.secp256k1_context_create(lib.SECP256K1_CONTEXT_NONE)
 
-    # -- single operations ------------------------------------------------------------------------
+    # -- single operations --------------------------------------------------------------------
 
     def _sum(self, points: Sequence[Point]) -> Point:
         if len(points) == 1:
@@ -125,7 +134,7 @@ class Libsecp256k1(Group):
         x, y = hash_to_curve(message, dst)
         return self.decode(bytes([2 + (y & 1)]) + x.to_bytes(32, "big"))
 
-    # -- sums of many points ----------------------------------------------------------------------
+    # -- sums of many points ------------------------------------------------------------------
 
     @staticmethod
     def _addresses(memory: Any, count: int) -> _Addresses:
@@ -141,7 +150,7 @@ class Libsecp256k1(Group):
             return Point(bytes(ffi.buffer(result)))
         return IDENTITY
 
-    # -- fixed bases --------------------------------------------------------------------------------
+    # -- fixed bases --------------------------------------------------------------------------
 
     def fixed_base(self, point: Point) -> FixedBase:
         memory = ffi.new("secp256k1_pubkey[]", _TABLE_ENTRIES)
@@ -155,7 +164,9 @@ class Libsecp256k1(Group):
             for entry in range(1, _ENTRIES):
                 pair[1] = start + entry - 1
                 combine(context, start + entry, pair, 2)
-            if window + 1 < _WINDOWS:  # the last entry is 2^w times the first: the next window's unit
+            if (
+                window + 1 < _WINDOWS
+            ):  # the last entry is 2^w times the first: the next window's unit
                 ffi.memmove(start + _ENTRIES, start + _ENTRIES - 1, _POINT)
         table = _Table(point, memory)
         units = self._addresses(memory, _SURPLUS)[::_ENTRIES].copy()
@@ -182,12 +193,13 @@ class Libsecp256k1(Group):
         return self._table_sum(offsets * np.uint64(_POINT), bases)
 
     def _table_sum(self, offsets: NDArray[np.uint64], bases: Sequence[FixedBase]) -> Point:
-        """Sum of table entries: row i of ``offsets`` lists places, in bytes, in the table of base i."""
+        """Sum of table entries: row i of ``offsets`` lists places, in bytes, in the table of base
+        i."""
         starts = [base.address for base in bases if isinstance(base, _Table)]
         addresses = offsets + np.array(starts, dtype=np.uint64)[:, None]
         return self._combine(addresses.reshape(-1))
 
-    # -- multi-scalar multiplication -------------------------------------------------------------------
+    # -- multi-scalar multiplication ----------------------------------------------------------
 
     def _msm(self, scalars: Sequence[Scalar], points: Sequence[Point]) -> Point:
         if len(points) < _BUCKETS_FROM:
@@ -197,10 +209,10 @@ class Libsecp256k1(Group):
     def _buckets(self, scalars: Sequence[Scalar], points: Sequence[Point]) -> Point:
         """Pippenger: sort points into buckets by digit, window by window, and sum each bucket.
 
-        Digits are signed, from −2^(w−1) to 2^(w−1), which halves the buckets. The weighted sum of a window's
-        buckets, Σ_v v·S_v, is taken bit by bit: bit b of the window collects the buckets whose number has
-        that bit, which leaves one sum a bit, joined at the end by doublings. That needs few
-        calls, and calls (2.3 µs) are what costs.
+        Digits are signed, from −2^(w−1) to 2^(w−1), which halves the buckets. The weighted sum of a
+        window's buckets, Σ_v v·S_v, is taken bit by bit: bit b of the window collects the buckets
+        whose number has that bit, which leaves one sum a bit, joined at the end by doublings. That
+        needs few calls, and calls (2.3 µs) are what costs.
         """
         width = 6 if len(points) < 4000 else 7
         plus = ffi.new("secp256k1_pubkey[]", 2 * len(points))

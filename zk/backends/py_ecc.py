@@ -1,7 +1,7 @@
 """secp256k1 in pure Python through py_ecc: the slow, independent reference.
 
-In memory a point is x ‖ y, 32 bytes each, big-endian. It shares no arithmetic with the fast backend;
-a proof that both accept was judged twice.
+In memory a point is x ‖ y, 32 bytes each, big-endian. It shares no arithmetic with the fast
+backend; a proof that both accept was judged twice.
 """
 
 from __future__ import annotations
