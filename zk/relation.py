@@ -4,8 +4,8 @@ A `Circuit` is immutable public data. It says, of secret wires w_1…w_n and pub
 
 * ``Digit``: a linear form takes a value in {0, …, β−1} (degree β; β = 2 is a bit);
 * ``Zero``: an expression vanishes, where an expression is a linear form plus integer multiples of
-  *columns* ``Σ_i T[i]·Π_j e_{j,digit_j(i)}``, the entry of a public table in the row that a `Selector` points
-  at (degree d);
+  *columns* ``Σ_i T[i]·Π_j e_{j,digit_j(i)}``, the entry of a public table in the row that a
+  `Selector` points at (degree d);
 * for each line l and slot s, an expression gives the value m_{l,s} committed in C_l.
 
 Public inputs (a date, an amount) enter like constants. They keep the circuit, and with it its
