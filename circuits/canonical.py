@@ -2,7 +2,8 @@
 
 One JSON model throughout: objects, lists, strings, integers within ±(2^53 − 1), booleans and null.
 Floats do not exist. Whatever leaves this module as bytes is RFC 8785; whatever enters it is either
-accepted or refused with one `EncodingError` that names line and column and never repeats content.
+accepted or refused with one `EncodingError` that never repeats content. The reader is the standard
+library's; what stands here is what it would let pass.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import binascii
 import hashlib
 import json
 import re
-from typing import Any
+from typing import Any, NoReturn
 
 import rfc8785
 
@@ -25,16 +26,24 @@ MAX_NESTING = 32
 """Objects and lists within one another, the outermost counted."""
 
 _MAX_INTEGER_DIGITS = len(str(MAX_INTEGER))
+_TOO_LARGE = "integer beyond ±(2^53 − 1)"
+_TOO_DEEP = f"nested deeper than {MAX_NESTING}"
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-_WHITESPACE = re.compile(r"[ \t\n\r]*")
-_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?![0-9])")
-# One run of plain characters, then (escape, run) repeated: linear in the length of the string.
-_STRING = re.compile(
-    r'"[^"\\\x00-\x1f]*(?:\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})[^"\\\x00-\x1f]*)*"', re.ASCII
-)
 _SURROGATE = re.compile("[\ud800-\udfff]")
-_LITERALS = (("true", True), ("false", False), ("null", None))
 _BASE64URL = re.compile(r"[A-Za-z0-9_-]*", re.ASCII)
+# What the standard library's reader complains of; some of its texts go on to quote the input.
+_GRAMMAR_PROBLEMS = (
+    "Expecting value",
+    "Expecting property name",
+    "Expecting ':' delimiter",
+    "Expecting ',' delimiter",
+    "Illegal trailing comma",
+    "Unterminated string",
+    "Invalid control character",
+    "Invalid \\escape",
+    "Invalid \\uXXXX escape",
+    "Extra data",
+)
 
 
 def canonical_bytes(obj: Any) -> bytes:
@@ -53,18 +62,30 @@ def parse_json_strict(data: bytes, *, max_bytes: int, what: str) -> Any:
     ``max_bytes`` limits the size; ``what`` names the document in messages ("contract"). Raises
     `EncodingError` for: too many bytes, a byte order mark, invalid UTF-8, duplicate keys, lone
     surrogates, floats, NaN and Infinity, negative zero, integers beyond ±(2^53 − 1), nesting
-    deeper than `MAX_NESTING`, anything after the value, and every other departure from the grammar.
+    deeper than `MAX_NESTING`, anything after the value, and every other departure from the grammar
+    (these last with line and column).
     """
     if len(data) > max_bytes:
         raise EncodingError(f"{what}: {len(data)} bytes, more than the {max_bytes} allowed")
     if data.startswith(_BYTE_ORDER_MARK):
         raise EncodingError(f"{what}: starts with a byte order mark")
     try:
-        text = bytes(data).decode("utf-8")
+        value = _DECODER.decode(data.decode("utf-8"))
+        _require_canonical(value, depth=0)
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        raise EncodingError(f"{what}: invalid UTF-8 in line {line}") from None
-    return _StrictParser(text, what).document()
+        problem = f"invalid UTF-8 in line {line}"
+    except json.JSONDecodeError as error:
+        known = (text for text in _GRAMMAR_PROBLEMS if error.msg.startswith(text))
+        problem = f"{next(known, 'malformed')} at line {error.lineno}, column {error.colno}"
+    except RecursionError:
+        problem = _TOO_DEEP
+    except EncodingError as error:
+        problem = str(error)
+    else:
+        return value
+    # Raised out here, the refusal has no context: a decoding error would carry the whole document.
+    raise EncodingError(f"{what}: {problem}")
 
 
 def tagged_digest(tag: bytes, payload: bytes) -> bytes:
@@ -99,7 +120,7 @@ def _require_canonical(value: Any, depth: int) -> None:
     kind = type(value)
     if kind is int:
         if not -MAX_INTEGER <= value <= MAX_INTEGER:
-            raise EncodingError("integer beyond ±(2^53 − 1)")
+            raise EncodingError(_TOO_LARGE)
     elif kind is str:
         if _SURROGATE.search(value):
             raise EncodingError("string with a lone surrogate")
@@ -120,118 +141,39 @@ def _require_canonical(value: Any, depth: int) -> None:
 
 def _require_shallow(depth: int) -> None:
     if depth >= MAX_NESTING:
-        raise EncodingError(f"nested deeper than {MAX_NESTING}")
+        raise EncodingError(_TOO_DEEP)
 
 
-class _StrictParser:
-    """Recursive descent over ``text``; each method takes a position and returns the one behind."""
+# -- what the standard library's reader is told ------------------------------------------------
 
-    def __init__(self, text: str, what: str) -> None:
-        self._text = text
-        self._what = what
 
-    def document(self) -> Any:
-        value, position = self._value(self._skip(0), 0)
-        if position != len(self._text):
-            raise self._refusal("something after the end of the value", position)
-        return value
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise EncodingError("duplicate key")
+    return members
 
-    def _value(self, position: int, depth: int) -> tuple[Any, int]:
-        """The value at ``position`` and the position of the next token."""
-        first = self._text[position : position + 1]
-        value: Any
-        if first == '"':
-            value, position = self._string(position)
-        elif first == "{":
-            value, position = self._object(position, depth)
-        elif first == "[":
-            value, position = self._list(position, depth)
-        elif first and first in "-0123456789":
-            value, position = self._integer(position)
-        else:
-            value, position = self._literal(position)
-        return value, self._skip(position)
 
-    def _object(self, start: int, depth: int) -> tuple[dict[str, Any], int]:
-        self._require_shallow(depth, start)
-        members: dict[str, Any] = {}
-        position = self._skip(start + 1)
-        if self._text.startswith("}", position):
-            return members, position + 1
-        while True:
-            if not self._text.startswith('"', position):
-                raise self._refusal("a key in double quotes expected", position)
-            key, after_key = self._string(position)
-            if key in members:
-                raise self._refusal("duplicate key", position)
-            position = self._skip(after_key)
-            if not self._text.startswith(":", position):
-                raise self._refusal("':' expected", position)
-            members[key], position = self._value(self._skip(position + 1), depth + 1)
-            if self._text.startswith("}", position):
-                return members, position + 1
-            if not self._text.startswith(",", position):
-                raise self._refusal("',' or '}' expected", position)
-            position = self._skip(position + 1)
+def _integer(text: str) -> int:
+    if text == "-0":
+        raise EncodingError("negative zero")
+    # Length first: converting a long run of digits costs quadratic time. The value is judged later.
+    if len(text) > _MAX_INTEGER_DIGITS + 1:
+        raise EncodingError(_TOO_LARGE)
+    return int(text)
 
-    def _list(self, start: int, depth: int) -> tuple[list[Any], int]:
-        self._require_shallow(depth, start)
-        members: list[Any] = []
-        position = self._skip(start + 1)
-        if self._text.startswith("]", position):
-            return members, position + 1
-        while True:
-            member, position = self._value(position, depth + 1)
-            members.append(member)
-            if self._text.startswith("]", position):
-                return members, position + 1
-            if not self._text.startswith(",", position):
-                raise self._refusal("',' or ']' expected", position)
-            position = self._skip(position + 1)
 
-    def _string(self, position: int) -> tuple[str, int]:
-        match = _STRING.match(self._text, position)
-        if match is None:
-            raise self._refusal(
-                "string without end, or with a bad escape or control character", position
-            )
-        token = match.group()
-        if "\\" not in token:
-            return token[1:-1], match.end()
-        value: str = json.loads(token)
-        if _SURROGATE.search(value):
-            raise self._refusal("lone surrogate", position)
-        return value, match.end()
+def _refuse_float(text: str) -> NoReturn:
+    raise EncodingError("number with a fraction or an exponent")
 
-    def _integer(self, position: int) -> tuple[int, int]:
-        match = _NUMBER.match(self._text, position)
-        if match is None:
-            raise self._refusal("malformed number", position)
-        token = match.group()
-        if self._text[match.end() : match.end() + 1] in (".", "e", "E"):
-            raise self._refusal("number with a fraction or an exponent", position)
-        if token == "-0":
-            raise self._refusal("negative zero", position)
-        # Length first: converting a long run of digits costs quadratic time.
-        if len(token) > _MAX_INTEGER_DIGITS + 1 or abs(int(token)) > MAX_INTEGER:
-            raise self._refusal("integer beyond ±(2^53 − 1)", position)
-        return int(token), match.end()
 
-    def _literal(self, position: int) -> tuple[bool | None, int]:
-        for word, value in _LITERALS:
-            if self._text.startswith(word, position):
-                return value, position + len(word)
-        raise self._refusal("a JSON value expected (NaN and Infinity are none)", position)
+def _refuse_constant(text: str) -> NoReturn:
+    raise EncodingError("NaN and Infinity are no JSON values")
 
-    def _skip(self, position: int) -> int:
-        match = _WHITESPACE.match(self._text, position)
-        return match.end() if match else position
 
-    def _require_shallow(self, depth: int, position: int) -> None:
-        if depth >= MAX_NESTING:
-            raise self._refusal(f"nested deeper than {MAX_NESTING}", position)
-
-    def _refusal(self, problem: str, position: int) -> EncodingError:
-        line = self._text.count("\n", 0, position) + 1
-        column = position - self._text.rfind("\n", 0, position)
-        return EncodingError(f"{self._what}: {problem} at line {line}, column {column}")
+_DECODER = json.JSONDecoder(
+    object_pairs_hook=_object,
+    parse_int=_integer,
+    parse_float=_refuse_float,
+    parse_constant=_refuse_constant,
+)
