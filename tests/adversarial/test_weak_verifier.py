@@ -1,4 +1,4 @@
-"""The weak verifier decides like ours while unweakened, and accepts the truth even when weakened."""
+"""The weak verifier decides like ours while unweakened, and accepts the truth in any case."""
 
 from __future__ import annotations
 
