@@ -190,8 +190,10 @@ def make_claim(
     wires = statement.wires(articles, amounts)
     claim_id = sale.claim_id or encode_base64url(os.urandom(16))
     openings = [
-        fresh_opening(generators, values, secret=identity.hedge_key, context=claim_id.encode())
-        for values in statement.circuit.line_values(wires, publics)
+        fresh_opening(
+            generators, values, secret=identity.hedge_key, context=f"{claim_id}/{number}".encode()
+        )
+        for number, values in enumerate(statement.circuit.line_values(wires, publics))
     ]
     commitments = [
         encode_base64url(group.encode(commit(generators, opening))) for opening in openings

@@ -19,9 +19,8 @@ from zk.field import SCALAR_BYTES, Scalar, decode_scalar, encode_scalar
 from zk.generators import Generators
 from zk.group import Point
 from zk.randomness import hedged_scalars
+from zk.relation import MAX_SLOTS
 from zk.transcript import OPENING, Transcript
-
-MAX_SLOTS = 16
 
 
 @dataclass(frozen=True)
@@ -49,8 +48,16 @@ def fresh_opening(
     return Opening(tuple(values), r)
 
 
-def verify_opening(generators: Generators, commitment: Point, opening: Opening) -> None:
-    """Check a full opening; raises `ProofRejected` ("opening") unless it opens ``commitment``."""
+def verify_opening(generators: Generators, commitment: Point, opening: Opening, slots: int) -> None:
+    """Check a full opening of a line of ``slots`` slots.
+
+    Raises `StatementError` for another number of slots, `EncodingError` for a value or blinding
+    outside [0, q) (each line has one opening, not one for every multiple of q), and `ProofRejected`
+    ("opening") unless it opens ``commitment``.
+    """
+    if len(opening.values) != slots:
+        raise StatementError(f"the line has {slots} slots, the opening {len(opening.values)}")
+    generators.group.require_scalars([*map(mpz, opening.values), mpz(opening.r)])
     if commit(generators, opening) != commitment:
         raise ProofRejected("opening", "the opening does not belong to this commitment")
 
@@ -98,8 +105,8 @@ def _hidden_slots(slots: int, revealed: Mapping[int, int], order: Scalar) -> lis
     if not 1 <= slots <= MAX_SLOTS:
         raise StatementError(f"a line has 1 to {MAX_SLOTS} slots")
     for slot, value in revealed.items():
-        if not 1 <= slot <= slots:
-            raise StatementError(f"slot {slot} does not exist; slots are numbered 1 to {slots}")
+        if type(slot) is not int or not 1 <= slot <= slots:
+            raise StatementError(f"no such slot; slots are numbered 1 to {slots}")
         if not 0 <= value < order:
             raise StatementError(f"the value of slot {slot} is not a scalar")
     return [slot for slot in range(1, slots + 1) if slot not in revealed]
@@ -126,7 +133,8 @@ def open_partially(
     J = generators.J(slots)
     bases = [generators.base(point) for point in (*(J[s - 1] for s in hidden), generators.H)]
     secrets = [*(mpz(opening.values[s - 1]) % q for s in hidden), opening.r]
-    bound = [purpose, *map(encode_scalar, secrets)]
+    everything = (*(mpz(value) % q for value in opening.values), opening.r)
+    bound = [purpose, bytes(sorted(revealed)), *map(encode_scalar, everything)]
     masks = hedged_scalars(len(secrets), q, secret, bound)
     announcement = group.fixed_sum(masks, bases)
     if not announcement:  # happens with probability 1/q

@@ -84,51 +84,49 @@ class _TableGroup:
             self._matrices.append(_chunks(padded, (self.high, self.low)))
 
     def products(self, lows: Sequence[_Vector]) -> list[list[list[int]]]:
-        """For each low vector and column, the ``high`` entries of matrix times vector, as
-        integers."""
-        flat = b"".join([int(v).to_bytes(_LIMBS * 2, "little") for low in lows for v in low])
-        limbs = np.frombuffer(flat, dtype="<u2").reshape(len(lows), self.low, _LIMBS)
-        right = limbs.transpose(1, 2, 0).astype(np.float64).reshape(self.low, -1)
+        """For each low vector and column, the ``high`` entries of their product, as integers."""
+        flat = b"".join([v.to_bytes(_LIMBS * 2, "little") for low in lows for v in low])
+        by_limb = np.frombuffer(flat, dtype="<u2").reshape(-1, _LIMBS).T
+        limbs = by_limb.astype(np.float64, order="C")
+        # A row a limb and vector, the limbs slowest; in blocks so small that BLAS starts no thread.
+        blocks = limbs.reshape(len(lows), _LIMBS, self.low)
         results: list[list[list[int]]] = [[] for _ in lows]
-        for chunks in self._matrices:
-            parts = [_contract(chunk, right, len(lows)) for chunk in chunks]
+        for first, *others in self._matrices:
+            entries = _contract(blocks, first)
+            for number, chunk in enumerate(others, start=1):
+                part = _contract(blocks, chunk)
+                entries = [
+                    e + (p << _CHUNK_BITS * number) for e, p in zip(entries, part, strict=True)
+                ]
             for place, result in enumerate(results):
-                rows = zip(
-                    *(part[place * self.high : (place + 1) * self.high] for part in parts),
-                    strict=True,
-                )
-                result.append(
-                    [sum(v << _CHUNK_BITS * i for i, v in enumerate(row)) for row in rows]
-                )
+                result.append(entries[place * self.high : (place + 1) * self.high])
         return results
 
 
 def _chunks(entries: Sequence[int], shape: tuple[int, int]) -> list[_Matrix]:
-    """The entries as a matrix, or as several of 24 bits each where entries are larger."""
+    """The entries as a matrix (low by high), or as several of 24 bits each if any is larger."""
     count = max(1, -(-max(entries).bit_length() // _CHUNK_BITS))
     mask = (1 << _CHUNK_BITS) - 1
-    return [
-        np.array([entry >> _CHUNK_BITS * i & mask for entry in entries], dtype=np.float64).reshape(
-            shape
-        )
-        for i in range(count)
-    ]
+    chunks = ([entry >> _CHUNK_BITS * i & mask for entry in entries] for i in range(count))
+    return [np.array(chunk, dtype=np.float64).reshape(shape).T for chunk in chunks]
 
 
-def _contract(left: _Matrix, right: _Matrix, count: int) -> list[int]:
-    """``left`` times ``count`` vectors of 256-bit integers given in 16-bit limbs, column after
-    column.
+def _contract(blocks: _Matrix, right: _Matrix) -> list[int]:
+    """The products of vectors of 256-bit integers, given in 16-bit limbs, with ``right``.
 
-    Entries are below 2^24 and limbs below 2^16, so that sums of up to 2^13 products stay below
-    2^53, where float64 is exact whatever the order of summation. Carries are resolved in int64.
+    ``blocks`` holds a row for each limb and vector, the limbs slowest; the result holds all entries
+    of the first vector's product, then of the second's. Entries of ``right`` are below 2^24 and
+    limbs below 2^16, so that sums of up to 2^13 products stay below 2^53, where float64 is exact
+    whatever the order of summation. Carries are resolved in int64.
     """
-    sums = (left @ right).reshape(len(left), _LIMBS, count).astype(np.int64)
-    digits = np.empty((count, len(left), _LIMBS + _CARRY_LIMBS), dtype="<u2")
-    carry = np.zeros((len(left), count), dtype=np.int64)
+    count, columns = len(blocks), right.shape[1]
+    sums = np.matmul(blocks, right).reshape(_LIMBS, count, columns).astype(np.int64)
+    digits = np.empty((count, columns, _LIMBS + _CARRY_LIMBS), dtype="<u2")
+    carry = np.zeros((count, columns), dtype=np.int64)
     for limb in range(_LIMBS + _CARRY_LIMBS):
         if limb < _LIMBS:
-            carry += sums[:, limb, :]
-        digits[:, :, limb] = carry.T & 0xFFFF
+            carry += sums[limb]
+        digits[:, :, limb] = carry & 0xFFFF
         carry >>= 16
     flat, width = digits.tobytes(), 2 * (_LIMBS + _CARRY_LIMBS)
     return [int.from_bytes(flat[i : i + width], "little") for i in range(0, len(flat), width)]

@@ -19,8 +19,11 @@ SCALAR_BYTES = 32
 
 
 def encode_scalar(value: Scalar) -> bytes:
-    """``value`` in [0, 2^256) as 32 bytes, big-endian."""
-    return int(value).to_bytes(SCALAR_BYTES, "big")
+    """``value`` as 32 bytes, big-endian; raises `EncodingError` outside [0, 2^256)."""
+    try:
+        return int(value).to_bytes(SCALAR_BYTES, "big")
+    except OverflowError:
+        raise EncodingError("a scalar is at least 0 and below 2^256") from None
 
 
 def decode_scalar(data: bytes, order: Scalar) -> Scalar:

@@ -32,22 +32,27 @@ class Generators:
         self.group = group
         self.H = group.hash_to_point(b"H", LINE_DST)
         self.G = group.hash_to_point(b"G", PROOF_DST)
-        self._J: list[Point] = []
-        self._W: list[Point] = []
+        # Replaced whole and never changed in place: threads that meet here derive the same points.
+        self._known: dict[bytes, tuple[Point, ...]] = {}
         self._bases: dict[Point, FixedBase] = {}
 
     def J(self, slots: int) -> list[Point]:
         """``[J_1, …, J_slots]``."""
-        return self._series(self._J, b"J", LINE_DST, slots)
+        return self._series(b"J", LINE_DST, slots)
 
     def W(self, wires: int) -> list[Point]:
         """``[G_1, …, G_wires]``."""
-        return self._series(self._W, b"W", PROOF_DST, wires)
+        return self._series(b"W", PROOF_DST, wires)
 
-    def _series(self, known: list[Point], letter: bytes, dst: bytes, count: int) -> list[Point]:
-        for index in range(len(known) + 1, count + 1):
-            known.append(self.group.hash_to_point(letter + index.to_bytes(4, "big"), dst))
-        return known[:count]
+    def _series(self, letter: bytes, dst: bytes, count: int) -> list[Point]:
+        known = self._known.get(letter, ())
+        if len(known) < count:
+            missing = range(len(known) + 1, count + 1)
+            derived = (
+                self.group.hash_to_point(letter + i.to_bytes(4, "big"), dst) for i in missing
+            )
+            known = self._known[letter] = (*known, *derived)
+        return list(known[:count])
 
     def public_points(self, wires: int, slots: int) -> list[Point]:
         """``[H, G, J_1…J_slots, G_1…G_wires]``, the order in which a verifier sums them."""

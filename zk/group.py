@@ -81,7 +81,11 @@ class Group(ABC):
         return self._sum(proper) if proper else IDENTITY
 
     def msm(self, scalars: Sequence[Scalar], points: Sequence[Point]) -> Point:
-        """``Σ scalars[i]·points[i]`` for scalars in [0, q); variable time."""
+        """``Σ scalars[i]·points[i]`` for scalars in [0, q); variable time.
+
+        Raises `EncodingError` for a scalar outside.
+        """
+        self.require_scalars(scalars)
         pairs = [(k, P) for k, P in zip(scalars, points, strict=True) if k and P]
         if not pairs:
             return IDENTITY
@@ -96,13 +100,20 @@ class Group(ABC):
         return FixedBase(point)
 
     def fixed_sum(self, scalars: Sequence[Scalar], bases: Sequence[FixedBase]) -> Point:
-        """``Σ scalars[i]·bases[i]`` for scalars in [0, q), for secrets where the backend has
-        tables."""
+        """``Σ scalars[i]·bases[i]`` for scalars in [0, q); for secrets, if the backend has tables.
+
+        Raises `EncodingError` for a scalar outside.
+        """
         return self.msm(scalars, [base.point for base in bases])
 
     def fixed_digit_sum(self, digits: Sequence[int], bases: Sequence[FixedBase]) -> Point:
         """``Σ digits[i]·bases[i]`` for digits in [0, 32): one table entry a digit."""
         return self.msm([mpz(digit) for digit in digits], [base.point for base in bases])
+
+    def require_scalars(self, scalars: Sequence[Scalar]) -> None:
+        """Raise `EncodingError` unless every scalar is in [0, q)."""
+        if scalars and not (min(scalars) >= 0 and max(scalars) < self.order):
+            raise EncodingError("a scalar is not in [0, q)")
 
     def require_proper(self, point: Point) -> Point:
         """``point`` itself; raises `EncodingError` for the identity, which no wire format

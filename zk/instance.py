@@ -22,8 +22,8 @@ PUBLIC_BYTES = 8
 class Instance:
     """``context`` is a 32-byte digest of everything else the proof is bound to.
 
-    Raises `StatementError` for public inputs outside their range, a wrong number of lines or an
-    identity commitment.
+    Raises `StatementError` for public inputs outside their range, a wrong number of lines, an
+    identity commitment, or anything that could be changed afterwards.
     """
 
     circuit: Circuit
@@ -32,6 +32,8 @@ class Instance:
     commitments: tuple[Point, ...]
 
     def __post_init__(self) -> None:
+        if not (isinstance(self.publics, tuple) and isinstance(self.commitments, tuple)):
+            raise StatementError("public inputs and commitments are immutable tuples")
         self.circuit.check_publics(self.publics)
         if len(self.context) != CONTEXT_BYTES:
             raise StatementError(f"the context is a digest of {CONTEXT_BYTES} bytes")

@@ -32,6 +32,7 @@ MAX_DEGREE = 16
 MAX_WIRES = 4096
 MAX_LINES = 64
 MAX_ROWS = 1 << 16
+MAX_SLOTS = 16
 MAX_COEFFICIENT = 1 << 53  # exclusive; exact in every JSON reader
 MAX_ENTRY = 1 << 63  # exclusive, for table entries and public inputs
 MAGNITUDE = 1 << 128  # no equation may reach this, so none wraps around modulo q
@@ -43,6 +44,11 @@ TABLE_TAG = b"clairobscur/table/v1"
 def _require(condition: bool, complaint: str) -> None:
     if not condition:
         raise StatementError(complaint)
+
+
+def _require_tuples(*values: object) -> None:
+    # Whatever could be changed later could be changed after it was checked or digested.
+    _require(all(isinstance(value, tuple) for value in values), "an immutable tuple is needed")
 
 
 def _merge(*parts: Iterable[tuple[int, int]]) -> tuple[tuple[int, int], ...]:
@@ -68,6 +74,8 @@ class LinearForm:
     def __add__(self, other: LinearForm | int) -> LinearForm:
         if isinstance(other, int):
             return LinearForm(self.constant + other, self.wires, self.publics)
+        if not isinstance(other, LinearForm):
+            return NotImplemented
         return LinearForm(
             self.constant + other.constant,
             _merge(self.wires, other.wires),
@@ -162,6 +170,7 @@ class Table:
     columns: tuple[tuple[int, ...], ...]
 
     def __post_init__(self) -> None:
+        _require_tuples(self.columns, *self.columns)
         _require(bool(self.columns) and bool(self.columns[0]), "a table needs a column and a row")
         _require(len(self.columns[0]) <= MAX_ROWS, f"a table has at most {MAX_ROWS} rows")
         for number, column in enumerate(self.columns):
@@ -282,7 +291,11 @@ class Circuit:
     lines: tuple[tuple[Expression, ...], ...]
 
     def __post_init__(self) -> None:
+        _require_tuples(self.publics, self.tables, self.selectors, self.equations, self.lines)
+        _require_tuples(*self.lines, *(s.digits for s in self.selectors))
+        _require_tuples(*(digit for s in self.selectors for digit in s.digits))
         _require(0 <= self.wires <= MAX_WIRES, f"a circuit has at most {MAX_WIRES} wires")
+        _require(1 <= self.slots <= MAX_SLOTS, f"a line has 1 to {MAX_SLOTS} slots")
         _require(1 <= len(self.lines) <= MAX_LINES, f"a circuit has 1 to {MAX_LINES} lines")
         _require(all(0 <= u < MAX_ENTRY for u in self.publics), "a public input leaves [0, 2^63)")
         for line in self.lines:
@@ -355,6 +368,8 @@ class Circuit:
             "a selector cannot reach every row",
         )
         _require(all(selector.digits), "a selector's digit has no wire")
+        _require(selector.degree <= MAX_DEGREE, f"a selector has at most {MAX_DEGREE} digits")
+        _require(prod(selector.radix) <= 2 * MAX_ROWS, "a selector numbers far too many rows")
         wires = [wire for digit in selector.digits for wire in digit]
         _require(len(set(wires)) == len(wires), "a selector uses a wire twice")
         bits = {
@@ -449,6 +464,7 @@ class Circuit:
         """Raise `StatementError` unless ``publics`` are as many and as small as declared."""
         _require(len(publics) == len(self.publics), "wrong number of public inputs")
         for number, (value, maximum) in enumerate(zip(publics, self.publics, strict=True)):
+            _require(type(value) is int, f"public input {number} is not an integer")
             _require(0 <= value <= maximum, f"public input {number} leaves its range")
 
     def describe(self) -> dict[str, object]:

@@ -135,7 +135,8 @@ def _holds(
 def verify(generators: Generators, instance: Instance, proof: Proof) -> None:
     """Accept by returning, or raise `ProofRejected` ("proof_invalid").
 
-    Raises `StatementError` if proof, circuit and group do not fit together.
+    Raises `StatementError` if proof, circuit and group do not fit together, `EncodingError` if a
+    part of a hand-made proof has no encoding (what `decode_proof` returns always has one).
     """
     (checked,) = _field_part(generators.group, [(instance, proof)])
     ((_, second),) = _weights([checked])
@@ -161,6 +162,7 @@ def verify_batch(generators: Generators, items: Sequence[tuple[Instance, Proof]]
         if stop - start == 1:
             return [start]
         middle = (start + stop) // 2
-        return bad(start, middle) + bad(middle, stop)
+        # If the halves pass where the whole failed, something is wrong with all of them.
+        return bad(start, middle) + bad(middle, stop) or list(range(start, stop))
 
     return bad(0, len(items))

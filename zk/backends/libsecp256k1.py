@@ -113,8 +113,10 @@ class Libsecp256k1(Group):
         return Point(bytes(ffi.buffer(result)))
 
     def encode(self, point: Point) -> bytes:
+        if len(self.require_proper(point)) != _POINT:
+            raise EncodingError("not a point of this backend")
         source = ffi.new("secp256k1_pubkey *")
-        ffi.memmove(source, self.require_proper(point), _POINT)
+        ffi.memmove(source, point, _POINT)
         out, length = ffi.new("unsigned char[33]"), ffi.new("size_t *", self.point_bytes)
         lib.secp256k1_ec_pubkey_serialize(
             self._context, out, length, source, lib.SECP256K1_EC_COMPRESSED
@@ -178,6 +180,7 @@ class Libsecp256k1(Group):
         return table
 
     def fixed_sum(self, scalars: Sequence[Scalar], bases: Sequence[FixedBase]) -> Point:
+        self.require_scalars(scalars)
         if not bases:
             return IDENTITY
         offsets = np.zeros((len(bases), _WINDOWS + 1), dtype=np.uint64)
