@@ -33,6 +33,15 @@ def test_scalars_are_big_endian() -> None:
     assert encode_scalar(mpz(0x0102)) == bytes(30) + b"\1\2"
 
 
+@pytest.mark.parametrize("value", [-1, 2**256, 2**300, -(2**300)])
+def test_what_does_not_fit_is_not_encoded(value: int) -> None:
+    with pytest.raises(EncodingError, match="at least 0 and below") as caught:
+        encode_scalar(mpz(value))
+    assert str(value) not in repr(caught.value)
+    assert caught.value.__cause__ is None
+    assert caught.value.__suppress_context__
+
+
 @pytest.mark.parametrize("value", [Q, Q + 1, mpz(2) ** 256 - 1])
 def test_a_scalar_not_below_the_order_is_refused(value: mpz) -> None:
     with pytest.raises(EncodingError, match="not below the group order"):

@@ -74,7 +74,6 @@ class _SlowToy(ToyGroup):
         return super().hash_to_point(message, dst)
 
 
-@pytest.mark.xfail(reason="two threads that extend a series at once append to it twice")
 def test_threads_that_ask_at_once_get_the_same_series() -> None:
     expected = Generators(ToyGroup(251)).W(20)
     g, ready = Generators(_SlowToy(251)), threading.Barrier(4)

@@ -126,6 +126,28 @@ def test_scalars_and_points_come_in_pairs(group: Group) -> None:
         group.msm([mpz(1)], [point(group, "P"), point(group, "R")])
 
 
+@pytest.mark.parametrize("scalar", [-1, Q, 2**256, 2**300])
+def test_scalars_out_of_range_are_refused(group: Group, scalar: int) -> None:
+    # A backend that took them would compute something else, and not the same thing as another.
+    P = point(group, "P")
+    base = group.fixed_base(P)
+    for scalars in ([mpz(scalar)], [mpz(1), mpz(scalar)], [mpz(scalar), mpz(0)]):
+        with pytest.raises(EncodingError, match=r"not in \[0, q\)"):
+            group.msm(scalars, [P] * len(scalars))
+        with pytest.raises(EncodingError, match=r"not in \[0, q\)"):
+            group.fixed_sum(scalars, [base] * len(scalars))
+        with pytest.raises(EncodingError, match=r"not in \[0, q\)"):
+            group.require_scalars(scalars)
+    group.require_scalars([])
+    group.require_scalars([mpz(0), group.order - 1])
+
+
+def test_points_of_another_backend_are_not_encoded() -> None:
+    for stranger in (b"\1", bytes(33), bytes(63), bytes(65)):
+        with pytest.raises(EncodingError, match="not a point of this backend"):
+            FAST.encode(Point(stranger))
+
+
 # -- wire form -------------------------------------------------------------------------------------
 
 

@@ -33,6 +33,10 @@ INSTANCE = purchase().instance(FAST)[0]
         ({"commitments": INSTANCE.commitments[:1]}, "2 lines, not 1"),
         ({"commitments": (*INSTANCE.commitments, INSTANCE.commitments[0])}, "2 lines, not 3"),
         ({"commitments": (INSTANCE.commitments[0], IDENTITY)}, "commitment is the identity"),
+        ({"commitments": list(INSTANCE.commitments)}, "immutable tuples"),
+        ({"publics": [7_300, 369]}, "immutable tuples"),
+        ({"publics": (7_300, True)}, "public input 1 is not an integer"),
+        ({"publics": (7_300, 369.0)}, "public input 1 is not an integer"),
     ],
 )
 def test_malformed_instances_are_refused(changes: dict[str, Any], complaint: str) -> None:

@@ -85,6 +85,8 @@ def test_a_table_knows_its_rows_and_digest() -> None:
         (((1, -1),), r"column 0 leaves \[0, 2\^63\)"),
         (((1,), (MAX_ENTRY,)), r"column 1 leaves \[0, 2\^63\)"),
         (((0,) * (MAX_ROWS + 1),), "at most 65536 rows"),
+        ([(1, 2)], "immutable tuple"),
+        (([1, 2],), "immutable tuple"),
     ],
 )
 def test_malformed_tables_are_refused(columns: Any, complaint: str) -> None:
@@ -168,6 +170,16 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "too many lines": ({"lines": ((Expression(),),) * (MAX_LINES + 1)}, "1 to 64 lines"),
     "negative public input": ({"publics": (-1,)}, "public input leaves"),
     "huge public input": ({"publics": (MAX_ENTRY,)}, "public input leaves"),
+    "no slots": ({"slots": 0, "lines": ((),)}, "1 to 16 slots"),
+    "too many slots": ({"slots": 17, "lines": ((Expression(),) * 17,)}, "1 to 16 slots"),
+    "equations that can be changed": ({"equations": list(BITS)}, "immutable tuple"),
+    "lines that can be changed": ({"lines": [(Expression(),)]}, "immutable tuple"),
+    "a line that can be changed": ({"lines": ([Expression()],)}, "immutable tuple"),
+    "publics that can be changed": ({"publics": [100]}, "immutable tuple"),
+    "tables that can be changed": ({"tables": [TABLE]}, "immutable tuple"),
+    "selectors that can be changed": ({"selectors": [Selector(0, ((0, 1),))]}, "immutable tuple"),
+    "digits that can be changed": ({"selectors": (Selector(0, [(0, 1)]),)}, "immutable tuple"),  # type: ignore[arg-type]
+    "a digit that can be changed": ({"selectors": (Selector(0, ([0, 1],)),)}, "immutable tuple"),  # type: ignore[arg-type]
     "line of another length": ({"lines": ((),)}, "every slot"),
     "one line of another length": (
         {"lines": ((Expression(),), (Expression(), Expression()))},
@@ -238,7 +250,14 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
             "selectors": (Selector(0, tuple((wire,) for wire in range(17))),),
             "equations": tuple(Digit(LinearForm(0, ((wire, 1),)), 2) for wire in range(17)),
         },
-        "degree exceeds 16",
+        "at most 16 digits",
+    ),
+    "a table padded far beyond its rows": (
+        {
+            "wires": 0,
+            "selectors": (Selector(0, tuple((9 * j, 9 * j + 1) for j in range(12))),),
+        },
+        "far too many rows",
     ),
     "unbounded wire in an equation": (
         {"wires": 3, "equations": (*BITS, Zero(Expression(LinearForm(0, ((2, 1),))), "sum"))},
