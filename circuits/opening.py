@@ -135,14 +135,14 @@ def decode_revealed(opening: LineOpening) -> RevealedValues:
     )
 
 
-def slots_named(names: Sequence[str]) -> list[Slot]:
-    """The slots that ``names`` name, each once; raises `StatementError` for an unknown name or
+def slots_named(names: Sequence[str]) -> list[int]:
+    """Numbers of the slots that ``names`` name, each once; raises `StatementError` for an unknown name or
     none."""
     if not names:
         raise StatementError(f"reveal: name at least one of {', '.join(SLOT_OF)}")
     if not all(name in SLOT_OF for name in names):
         raise StatementError(f"reveal: a name is not one of {', '.join(SLOT_OF)}")
-    return sorted({SLOT_OF[name] for name in names})
+    return sorted({int(SLOT_OF[name]) for name in names})
 
 
 def line_opening(

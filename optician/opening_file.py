@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from circuits.canonical import decode_base64url
 from circuits.opening import LineOpening, line_opening, normalise_purpose, slots_named
+from circuits.slots import SLOTS
 from optician.claiming import Openings
 from zk.commitment import open_partially, verify_opening
 from zk.errors import ProofRejected, StatementError
@@ -34,7 +35,7 @@ def open_line(
     opening, commitment = openings.openings[line - 1], openings.commitments[line - 1]
     try:
         point = generators.group.decode(decode_base64url(commitment))
-        verify_opening(generators, point, opening)
+        verify_opening(generators, point, opening, SLOTS)
     except ProofRejected:
         raise StatementError(f"openings: line {line} does not open its commitment") from None
     partial = open_partially(generators, opening, slots, purpose.encode(), secret=secret)

@@ -1,0 +1,376 @@
+"""The optician's commands: make a key, prove a sale, open a line.
+
+Exit code 0 when done, 2 when not, with one line on standard error. Imports wait until a command
+needs them: nobody waits for a help page. No message holds a code, a price, a blinding or a key.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+import traceback
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from optician.files import (
+    STANDARD,
+    check_writable,
+    is_readable_by_others,
+    read_input,
+    write_output,
+)
+from optician.messages import Language, preferred_language, say
+from zk.errors import EncodingError, StatementError, WitnessError
+
+if TYPE_CHECKING:
+    from circuits.claim import Claim
+    from circuits.contract import Contract
+    from circuits.nomenclature import Nomenclature
+    from optician.sale import Sale
+
+EXIT_FAILED = 2
+EXIT_INTERNAL = 3
+EXIT_INTERRUPTED = 130
+
+app = typer.Typer(
+    help="Prove to an insurer what a sale of glasses is worth, without showing its codes.",
+    add_completion=False,
+    no_args_is_help=True,
+    rich_markup_mode=None,  # starts faster
+    pretty_exceptions_enable=False,  # a traceback with local variables would show secrets
+)
+
+AsJson = Annotated[bool, typer.Option("--json", help="Results and errors as JSON.")]
+Lang = Annotated[
+    Language | None, typer.Option("--lang", help="Language of messages; default: the terminal's.")
+]
+Force = Annotated[bool, typer.Option("--force", help="Replace files that exist.")]
+
+
+class UsageError(Exception):
+    """Options that do not go together."""
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal that cannot show a letter gets a question mark, not an error.
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
+    app(prog_name="optician")
+
+
+# -- keygen -----------------------------------------------------------------------------------
+
+
+@app.command()
+def keygen(
+    optician_id: Annotated[str, typer.Argument(help="Identifier agreed upon with the insurer.")],
+    out: Annotated[str, typer.Option(help="The secret key file to make; never replaced.")],
+    public: Annotated[str, typer.Option(help="KEYS.json for the insurer, - for output.")] = "-",
+    as_json: AsJson = False,
+    lang: Lang = None,
+) -> None:
+    """Make a signing key: the secret key file, and what the insurer registers of it."""
+    with _reporting(as_json, lang) as terminal:
+        _check_files(inputs=[], outputs=[out, public], replace=False)
+        from optician.identity import Identity
+
+        identity = Identity.generate(optician_id)
+        keys = {"format_version": 1, "keys": [identity.public_entry()]}
+        write_output(out, identity.encode(), secret=True)
+        write_output(public, json.dumps(keys, indent=2).encode() + b"\n")
+        terminal.report(
+            {
+                "optician_id": identity.optician_id,
+                "key_id": identity.key_id,
+                "key_file": out,
+                "public_file": public,
+            },
+            [
+                f"{terminal.say('key_made')} {identity.optician_id}  ({identity.key_id})",
+                f"{terminal.say('written')}: {out} ({terminal.say('keep_secret')})",
+            ],
+            is_output_taken=STANDARD in (out, public),
+        )
+
+
+# -- prove ------------------------------------------------------------------------------------
+
+
+@app.command()
+def prove(
+    sale_file: Annotated[str, typer.Argument(metavar="SALE.json", help="The sale, - for input.")],
+    contract_file: Annotated[str, typer.Option("--contract", help="The insurer's contract.")],
+    key_file: Annotated[str, typer.Option("--key", help="The secret key file of `keygen`.")],
+    out: Annotated[str, typer.Option(help="The claim to make, - for output.")],
+    openings_file: Annotated[
+        str, typer.Option("--openings", help="The secret openings to make: keep them for audits.")
+    ],
+    nomenclature_file: Annotated[
+        str | None, typer.Option("--nomenclature", help="Default: the table that ships.")
+    ] = None,
+    force: Force = False,
+    as_json: AsJson = False,
+    lang: Lang = None,
+) -> None:
+    """Prove a sale: a signed claim for the insurer, and openings that stay in the shop.
+
+    The date of service must lie within the validity of contract and nomenclature (the table that
+    ships is whole from July 2020 to June 2021). The claim expires 30 days after this moment.
+    """
+    with _reporting(as_json, lang) as terminal:
+        start = time.perf_counter()
+        inputs = [sale_file, contract_file, key_file, nomenclature_file or ""]
+        _check_files(inputs=inputs, outputs=[out, openings_file], replace=force)
+        from datetime import UTC, datetime
+
+        from circuits.claim import encode_claim
+        from circuits.contract import MAX_CONTRACT_BYTES, parse_contract, require_classes_known
+        from optician.claiming import make_claim
+        from optician.identity import MAX_IDENTITY_BYTES, Identity
+        from optician.sale import MAX_SALE_BYTES, parse_sale
+        from zk.backends import load_group
+        from zk.generators import generators_of
+
+        sale = parse_sale(read_input(sale_file, MAX_SALE_BYTES))
+        contract = parse_contract(read_input(contract_file, MAX_CONTRACT_BYTES))
+        identity = Identity.parse(read_input(key_file, MAX_IDENTITY_BYTES))
+        if is_readable_by_others(key_file):
+            terminal.warn("key_mode")
+        nomenclature = _nomenclature(nomenclature_file)
+        require_classes_known(contract, nomenclature)
+        loaded = time.perf_counter()
+        claim, openings = make_claim(
+            sale,
+            contract,
+            nomenclature,
+            identity,
+            generators_of(load_group()),
+            datetime.now(UTC),
+        )
+        proved = time.perf_counter()
+        # The openings first: no claim leaves the shop whose openings were lost.
+        write_output(openings_file, openings.encode(), secret=True, replace=force)
+        data = encode_claim(claim)
+        write_output(out, data, replace=force)
+        _warn_of_leaks(terminal, sale, claim, contract, nomenclature)
+        terminal.report(
+            _claim_facts(claim)
+            | {
+                "claim_file": out,
+                "openings_file": openings_file,
+                "claim_bytes": len(data),
+                "proof_bytes": len(claim.proof_bytes()),
+                "milliseconds": {
+                    "loading": round((loaded - start) * 1000, 1),
+                    "proving": round((proved - loaded) * 1000, 1),
+                },
+                "warnings": terminal.warnings,
+            },
+            [
+                *_claim_lines(terminal, claim),
+                f"{terminal.say('written')}: {out} ({len(data)} B), "
+                f"{openings_file} ({terminal.say('keep_secret')})",
+            ],
+            is_output_taken=STANDARD in (out, openings_file),
+        )
+
+
+def _claim_facts(claim: Claim) -> dict[str, Any]:
+    """What the claim tells the insurer anyway."""
+    document = claim.model_dump(mode="json", exclude={"proof", "signature", "beneficiary"})
+    named = ("claim_id", "contract_id", "date_of_service", "expires_at", "statement", "level")
+    lines = [{name: line[name] for name in ("role", "regroupement")} for line in document["lines"]]
+    facts = {name: document[name] for name in named}
+    return facts | {"lines": lines, "amounts": document["amounts"]}
+
+
+def _claim_lines(terminal: _Terminal, claim: Claim) -> list[str]:
+    classes = ", ".join(f"{line.role} {line.regroupement or '*'}" for line in claim.lines)
+    level = f", {claim.price_class}/{claim.level}" if claim.level else ""
+    lines = [
+        f"{terminal.say('claim_made')}: {claim.claim_id}  {claim.statement}, "
+        f"{claim.date_of_service}, {terminal.say('expires')} {claim.expires_at:%Y-%m-%d}",
+        f"{terminal.say('tells')}: {classes}{level}",
+    ]
+    if claim.amounts is not None:
+        lines[1] += (
+            f"; {terminal.say('lenses')} {_euros(claim.amounts.lenses_cents)}, "
+            f"{terminal.say('frame')} {_euros(claim.amounts.frame_cents)}"
+        )
+    return [*lines, f"{terminal.say('hides')}: {terminal.say('hidden')}"]
+
+
+def _warn_of_leaks(
+    terminal: _Terminal, sale: Sale, claim: Claim, contract: Contract, nomenclature: Nomenclature
+) -> None:
+    """Say where an accepted claim shelters the patient less than it could."""
+    from circuits.contract import judge_floor
+    from circuits.equipment import EquipmentStatement
+    from circuits.statements import compile_statement
+
+    day = claim.date_of_service
+    for line in claim.lines:
+        if line.regroupement is not None and line.code is None:
+            size = nomenclature.class_size(line.regroupement, day)
+            if judge_floor(size, contract.floor_cells) != "ok":
+                terminal.warn("floor", f"{line.role} {line.regroupement}")
+    statement = compile_statement(claim.declaration(), contract, nomenclature, day)
+    if sale.amounts is None and claim.amounts and isinstance(statement, EquipmentStatement):
+        lenses, frame = claim.amounts.lenses_cents, claim.amounts.frame_cents
+        if lenses < statement.ceiling_cents - frame:
+            terminal.warn("lenses_below_ceiling", terminal.say("lenses"))
+        if frame < statement.frame_ceiling_cents:
+            terminal.warn("frame_below_ceiling", terminal.say("frame"))
+
+
+# -- open -------------------------------------------------------------------------------------
+
+
+@app.command("open")
+def open_(
+    openings_file: Annotated[str, typer.Argument(metavar="OPENINGS.json")],
+    line: Annotated[int, typer.Option(help="Number of the line, from 1.")],
+    reveal: Annotated[
+        str, typer.Option(help="What to reveal, by commas: code, price, date, correction.")
+    ],
+    purpose: Annotated[str, typer.Option(help="What it is for, as the insurer asked.")],
+    out: Annotated[str, typer.Option(help="The opening to make, - for output.")] = STANDARD,
+    force: Force = False,
+    as_json: AsJson = False,
+    lang: Lang = None,
+) -> None:
+    """Open one line of a claim in part, for an audit: chosen values, and nothing of the others."""
+    with _reporting(as_json, lang) as terminal:
+        _check_files(inputs=[openings_file], outputs=[out], replace=force)
+        from circuits.opening import encode_line_opening
+        from optician.claiming import MAX_OPENINGS_BYTES, Openings
+        from optician.opening_file import open_line
+        from zk.backends import load_group
+        from zk.generators import generators_of
+
+        generators = generators_of(load_group())
+        openings = Openings.parse(read_input(openings_file, MAX_OPENINGS_BYTES), generators)
+        names = [name.strip() for name in reveal.split(",")]
+        opening = open_line(openings, line, names, purpose, generators)
+        # What it reveals is for the auditor alone.
+        write_output(out, encode_line_opening(opening), secret=True, replace=force)
+        revealed = sorted(opening.revealed)
+        terminal.report(
+            {
+                "claim_id": opening.claim_id,
+                "line": opening.line,
+                "reveals": revealed,
+                "purpose": opening.purpose,
+                "opening_file": out,
+            },
+            [
+                f"{terminal.say('opened')}: {opening.claim_id}, "
+                f"{terminal.say('line')} {opening.line}",
+                f"{terminal.say('reveals')}: {', '.join(revealed)}",
+                f"{terminal.say('purpose')}: {opening.purpose}",
+            ],
+            is_output_taken=out == STANDARD,
+        )
+
+
+# -- helpers ----------------------------------------------------------------------------------
+
+
+class _Terminal:
+    """What is said, and in which language and form."""
+
+    def __init__(self, as_json: bool, language: Language) -> None:
+        self.as_json = as_json
+        self.language = language
+        self.warnings: list[dict[str, str]] = []
+
+    def say(self, key: str) -> str:
+        return say(key, self.language)
+
+    def warn(self, key: str, where: str = "") -> None:
+        """Tell at once, or in JSON with the result."""
+        self.warnings.append({"warning": key, "where": where})
+        if not self.as_json:
+            text = f"{where}: {self.say(key)}" if where else self.say(key)
+            print(f"{self.say('warning')}: {text}", file=sys.stderr)
+
+    def report(self, facts: Mapping[str, Any], lines: list[str], *, is_output_taken: bool) -> None:
+        """The result, on standard error where a file went to standard output."""
+        text = json.dumps(facts) if self.as_json else "\n".join(lines)
+        print(text, file=sys.stderr if is_output_taken else sys.stdout)
+
+    def fail(self, kind: str, detail: str, code: int = EXIT_FAILED) -> typer.Exit:
+        """One line on standard error; the exception to raise."""
+        # No detail brings a second line with it: file names may hold anything.
+        detail = "".join(letter if letter.isprintable() else "?" for letter in detail)
+        if self.as_json:
+            print(json.dumps({"error": kind, "detail": detail}), file=sys.stderr)
+        else:
+            print(f"{self.say('error')}: {self.say(kind)}: {detail}", file=sys.stderr)
+        return typer.Exit(code)
+
+
+@contextmanager
+def _reporting(as_json: bool, language: Language | None) -> Iterator[_Terminal]:
+    """Turn every exception into one line and an exit code."""
+    terminal = _Terminal(as_json, language or preferred_language())
+    try:
+        yield terminal
+    except typer.Exit:
+        raise
+    except KeyboardInterrupt:
+        raise typer.Exit(EXIT_INTERRUPTED) from None
+    except BrokenPipeError:
+        # Python would try again at exit, and complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise typer.Exit(EXIT_FAILED) from None
+    except UsageError as error:
+        raise terminal.fail("usage", str(error)) from None
+    except OSError as error:
+        name = f"{error.filename}: " if error.filename else ""
+        raise terminal.fail("file", f"{name}{error.strerror or error}") from None
+    except EncodingError as error:
+        raise terminal.fail("unreadable", str(error)) from None
+    except StatementError as error:
+        raise terminal.fail("statement", str(error)) from None
+    except WitnessError as error:
+        raise terminal.fail("witness", str(error)) from None
+    except Exception as error:
+        # A fault of ours. Its message might repeat anything, so only its place is told.
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        detail = f"{type(error).__name__} at {Path(place.filename).name}:{place.lineno}"
+        raise terminal.fail("internal", detail, EXIT_INTERNAL) from None
+
+
+def _check_files(inputs: list[str], outputs: list[str], *, replace: bool) -> None:
+    """Raise `UsageError` or `OSError` before any work is done for nothing."""
+    if inputs.count(STANDARD) > 1:
+        raise UsageError("only one file can be read from standard input")
+    if outputs.count(STANDARD) > 1:
+        raise UsageError("only one file can be written to standard output")
+    files = [Path(name).resolve() for name in [*inputs, *outputs] if name not in ("", STANDARD)]
+    written = [Path(name).resolve() for name in outputs if name != STANDARD]
+    if any(files.count(path) > 1 for path in written):
+        raise UsageError("a file that is written is named twice")
+    for name in outputs:
+        check_writable(name, replace=replace)
+
+
+def _nomenclature(name: str | None) -> Nomenclature:
+    from circuits.nomenclature import MAX_NOMENCLATURE_BYTES, Nomenclature, load_shipped
+
+    if name is None:
+        return load_shipped()
+    return Nomenclature.parse(read_input(name, MAX_NOMENCLATURE_BYTES))
+
+
+def _euros(cents: int) -> str:
+    return f"{cents // 100}.{cents % 100:02d} €"

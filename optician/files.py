@@ -1,0 +1,104 @@
+"""Files of the command line: read within a limit, written whole or not at all. ``-`` is the
+standard input or output."""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+
+STANDARD = "-"
+
+
+def read_input(name: str, max_bytes: int) -> bytes:
+    """The bytes of a file, at most one more than ``max_bytes``, so that parsers can refuse.
+
+    Raises `OSError`.
+    """
+    if name == STANDARD:
+        return sys.stdin.buffer.read(max_bytes + 1)
+    with open(name, "rb") as file:
+        return file.read(max_bytes + 1)
+
+
+def check_writable(name: str, *, replace: bool) -> None:
+    """Raise `OSError` early where `write_output` would refuse ``name``."""
+    if name == STANDARD:
+        return
+    path = Path(name)
+    if path.exists():
+        # Renaming over a device or a pipe would take its place.
+        if not path.is_file():
+            raise FileExistsError(f"{name} is not a regular file")
+        if not replace:
+            raise FileExistsError(f"{name} exists already")
+    elif not path.parent.is_dir():
+        raise FileNotFoundError(f"{path.parent} is not a directory")
+
+
+def write_output(name: str, data: bytes, *, secret: bool = False, replace: bool = False) -> None:
+    """Write a file whole or not at all: a temporary file beside it, flushed to disk, then renamed.
+
+    ``secret`` makes it readable by its owner alone (mode 0600) from the first byte on. Raises
+    `FileExistsError` if the file exists, unless ``replace``; else `OSError`.
+    """
+    if name == STANDARD:
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+        return
+    check_writable(name, replace=replace)
+    path = Path(name)
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        if not secret:
+            os.chmod(temporary, 0o666 & ~_umask())
+        if replace:
+            os.replace(temporary, path)
+        else:
+            _rename_new(temporary, path)
+    finally:
+        with suppress(FileNotFoundError):
+            os.unlink(temporary)
+    _flush_directory(path.parent)
+
+
+def is_readable_by_others(name: str) -> bool:
+    """Whether a secret file's mode lets others read it (never known of standard input, Windows)."""
+    if name == STANDARD or os.name != "posix":
+        return False
+    return bool(stat.S_IMODE(os.stat(name).st_mode) & 0o077)
+
+
+def _umask() -> int:
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask
+
+
+def _rename_new(temporary: str, path: Path) -> None:
+    """Rename, refusing to replace what has appeared in the meantime where the system can tell."""
+    try:
+        os.link(temporary, path)
+    except FileExistsError:
+        raise FileExistsError(f"{path} exists already") from None
+    except OSError:  # a file system without hard links
+        os.replace(temporary, path)
+
+
+def _flush_directory(directory: Path) -> None:
+    # Makes the new name durable; Windows cannot open a directory.
+    if os.name != "posix":
+        return
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        with suppress(OSError):
+            os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

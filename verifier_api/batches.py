@@ -1,0 +1,100 @@
+"""Many claims from a folder or a stream, judged in chunks: memory does not grow with their number.
+
+An entry that is no claim is passed on as the error that says so; nothing stops the rest.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import BinaryIO
+
+from circuits.claim import MAX_CLAIM_BYTES, Claim, decode_claim
+from verifier_api.judge import Judge, Verdict
+from zk.errors import EncodingError, ZkError
+
+CHUNK = 256
+STANDARD_INPUT = "-"
+
+_LINE_LIMIT = MAX_CLAIM_BYTES + 2  # a claim, and its line's end
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One place where a claim should be: a file's name or "line 3", and what was found there.
+
+    ``bytes_read`` counts what the source has given for it. ``data`` longer than a claim can be is
+    cut off behind the limit, so that decoding refuses it.
+    """
+
+    name: str
+    bytes_read: int
+    data: bytes = field(repr=False)
+    problem: str = ""
+
+
+def read_entries(source: str) -> tuple[Iterator[Entry], int | None]:
+    """The entries of a folder (``*.json`` by name) or of a file with one claim on each line ("-" is
+    standard input), read as they are asked for; and their bytes in all, None if unknown.
+
+    Raises `OSError` if ``source`` cannot be opened.
+    """
+    if source == STANDARD_INPUT:
+        return _lines(sys.stdin.buffer), None
+    path = Path(source)
+    if path.is_dir():
+        files = sorted(file for file in path.glob("*.json") if file.is_file())
+        return _files(files), sum(file.stat().st_size for file in files)
+    size = path.stat().st_size if path.is_file() else None
+    return _lines(path.open("rb")), size
+
+
+def judge_entries(
+    judge: Judge, entries: Iterable[Entry], chunk: int = CHUNK
+) -> Iterator[tuple[Entry, Verdict | ZkError]]:
+    """Every entry in its order, with the verdict, or the error if it is no claim.
+
+    The proofs of ``chunk`` entries are verified together.
+    """
+    remaining = iter(entries)
+    while part := list(islice(remaining, chunk)):
+        claims = [_decode(entry) for entry in part]
+        verdicts = iter(judge.judge_batch([claim for claim in claims if isinstance(claim, Claim)]))
+        for entry, claim in zip(part, claims, strict=True):
+            yield entry, next(verdicts) if isinstance(claim, Claim) else claim
+
+
+def _decode(entry: Entry) -> Claim | ZkError:
+    if entry.problem:
+        return EncodingError(f"claim: {entry.problem}")
+    try:
+        return decode_claim(entry.data)
+    except ZkError as error:
+        return error
+
+
+def _files(files: Iterable[Path]) -> Iterator[Entry]:
+    for file in files:
+        try:
+            with file.open("rb") as opened:
+                data = opened.read(_LINE_LIMIT)
+        except OSError as error:
+            yield Entry(file.name, 0, b"", error.strerror or "cannot be read")
+        else:
+            yield Entry(file.name, len(data), data.removesuffix(b"\n"))
+
+
+def _lines(file: BinaryIO) -> Iterator[Entry]:
+    with file if file is not sys.stdin.buffer else nullcontext(file):
+        number = 0
+        while line := file.readline(_LINE_LIMIT):
+            number += 1
+            size, data = len(line), line.removesuffix(b"\n").removesuffix(b"\r")
+            while not line.endswith(b"\n") and (line := file.readline(_LINE_LIMIT)):
+                size += len(line)  # the rest of a line that is too long is skipped
+            if data.strip():
+                yield Entry(f"line {number}", size, data)

@@ -1,0 +1,527 @@
+"""The insurer's commands: judge a claim, many claims, an opening; look at table and contract.
+
+Exit code 0 accepted, 1 refused, 2 something could not be read. Imports wait until a command needs
+them: nobody waits for a help page.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from zk.errors import ProofRejected, StatementError, ZkError
+
+if TYPE_CHECKING:
+    from datetime import date, datetime
+
+    from circuits.claim import Claim
+    from circuits.contract import Contract, Floor
+    from circuits.nomenclature import Nomenclature
+    from circuits.opening import RevealedValues
+    from verifier_api.judge import Judge, Verdict
+
+EXIT_ACCEPTED = 0
+EXIT_REFUSED = 1
+EXIT_UNREADABLE = 2
+EXIT_INTERNAL = 3
+EXIT_INTERRUPTED = 130
+
+STANDARD_INPUT = "-"
+UNREADABLE = "unreadable"
+"""Stands where a verdict of `check-batch` has a reason, if an entry is no claim at all."""
+
+app = typer.Typer(
+    help="Judge an optician's claims, whose codes and prices stay hidden.",
+    add_completion=False,
+    no_args_is_help=True,
+    rich_markup_mode=None,  # starts faster
+    pretty_exceptions_enable=False,
+)
+nomenclature_app = typer.Typer(
+    help="The table of codes and classes.", no_args_is_help=True, rich_markup_mode=None
+)
+contract_app = typer.Typer(
+    help="The insurer's contract.", no_args_is_help=True, rich_markup_mode=None
+)
+app.add_typer(nomenclature_app, name="nomenclature")
+app.add_typer(contract_app, name="contract")
+
+AsJson = Annotated[bool, typer.Option("--json", help="Results and errors as JSON.")]
+ContractFile = Annotated[str, typer.Option("--contract", help="The insurer's own contract.")]
+KeysFile = Annotated[str, typer.Option("--optician-keys", help="Public keys registered.")]
+NomenclatureFile = Annotated[
+    str | None, typer.Option("--nomenclature", help="Default: the table that ships.")
+]
+Now = Annotated[
+    str | None,
+    typer.Option(
+        "--now", help="Judge as of YYYY-MM-DDTHH:MM:SSZ instead of this moment; for tests."
+    ),
+]
+
+
+class UsageError(Exception):
+    """Options that do not go together."""
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
+    app(prog_name="verifier")
+
+
+# -- check ------------------------------------------------------------------------------------
+
+
+@app.command()
+def check(
+    claim_file: Annotated[str, typer.Argument(metavar="CLAIM.json", help="- for input.")],
+    contract_file: ContractFile,
+    keys_file: KeysFile,
+    nomenclature_file: NomenclatureFile = None,
+    now: Now = None,
+    as_json: AsJson = False,
+) -> None:
+    """Judge one claim: its verdict, the reason of a refusal, and the time of every step."""
+    with _reporting(as_json):
+        _check_inputs(claim_file, contract_file, keys_file, nomenclature_file)
+        claim = _read_claim(claim_file)
+        judge = _judge(contract_file, keys_file, nomenclature_file, now)
+        verdict = judge.judge(claim)
+        if as_json:
+            print(json.dumps(_verdict_facts(verdict) | {"milliseconds": _times(verdict)}))
+        else:
+            print(_verdict_line(verdict))
+            steps = [f"{step} {spent:.1f}" for step, spent in _times(verdict).items()]
+            print(f"  ms: {', '.join(steps)}")
+    raise typer.Exit(EXIT_ACCEPTED if verdict.is_accepted else EXIT_REFUSED)
+
+
+def _verdict_facts(verdict: Verdict) -> dict[str, Any]:
+    return {
+        "claim_id": verdict.claim_id,
+        "verdict": "accepted" if verdict.is_accepted else "refused",
+        "reason": verdict.reason,
+        "detail": verdict.detail,
+    }
+
+
+def _verdict_line(verdict: Verdict) -> str:
+    if verdict.is_accepted:
+        return f"accepted    {verdict.claim_id}"
+    return f"refused     {verdict.claim_id}  {verdict.reason}: {verdict.detail}"
+
+
+def _times(verdict: Verdict) -> dict[str, float]:
+    steps = {step: round(spent, 3) for step, spent in verdict.milliseconds.items()}
+    return steps | {"total": round(sum(verdict.milliseconds.values()), 3)}
+
+
+# -- check-batch ------------------------------------------------------------------------------
+
+
+@app.command("check-batch")
+def check_batch(
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="DIR-or-NDJSON",
+            help="A folder with one claim in each *.json, or a file with one on each line.",
+        ),
+    ],
+    contract_file: ContractFile,
+    keys_file: KeysFile,
+    nomenclature_file: NomenclatureFile = None,
+    now: Now = None,
+    progress: Annotated[
+        bool | None, typer.Option(help="Progress bar; default: if a terminal is there to see it.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Judge many claims, with one verdict a claim in their order, and a count at the end.
+
+    An entry that cannot be read has a verdict of its own and stops nothing. Exit code 2 if there
+    was one, else 1 if a claim was refused, else 0.
+    """
+    with _reporting(as_json):
+        _check_inputs(source, contract_file, keys_file, nomenclature_file)
+        from verifier_api.batches import judge_entries, read_entries
+
+        entries, total_bytes = read_entries(source)
+        judge = _judge(contract_file, keys_file, nomenclature_file, now)
+        counts = {"accepted": 0, "refused": 0, UNREADABLE: 0}
+        start = time.perf_counter()
+        is_bar_wanted = sys.stderr.isatty() if progress is None else progress
+        with _progress_bar(total_bytes, is_bar_wanted) as advance:
+            for entry, outcome in judge_entries(judge, entries):
+                if isinstance(outcome, ZkError):
+                    kind = UNREADABLE
+                    facts = {
+                        "claim_id": None,
+                        "verdict": UNREADABLE,
+                        "reason": UNREADABLE,
+                        "detail": str(outcome),
+                    }
+                    line = f"{UNREADABLE}  {entry.name}  {outcome}"
+                else:
+                    kind = "accepted" if outcome.is_accepted else "refused"
+                    facts, line = _verdict_facts(outcome), _verdict_line(outcome)
+                counts[kind] += 1
+                advance(entry.bytes_read)
+                print(json.dumps({"source": entry.name} | facts) if as_json else _plain(line))
+        seconds = time.perf_counter() - start
+        sys.stdout.flush()
+        if as_json:
+            print(json.dumps(counts | {"seconds": round(seconds, 3)}), file=sys.stderr)
+        else:
+            listed = ", ".join(f"{count} {kind}" for kind, count in counts.items())
+            print(f"{listed} in {seconds:.1f} s", file=sys.stderr)
+    if counts[UNREADABLE]:
+        raise typer.Exit(EXIT_UNREADABLE)
+    raise typer.Exit(EXIT_REFUSED if counts["refused"] else EXIT_ACCEPTED)
+
+
+def _progress_bar(
+    total_bytes: int | None, is_wanted: bool
+) -> AbstractContextManager[Callable[[int], None]]:
+    """A bar on standard error over ``total_bytes`` (None if unknown); yields what advances it."""
+    if not is_wanted:
+        return nullcontext(lambda _: None)
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        Progress,
+        TaskProgressColumn,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    @contextmanager
+    def bar() -> Iterator[Callable[[int], None]]:
+        columns = (
+            TextColumn("claims {task.fields[count]}"),
+            BarColumn(),
+            TaskProgressColumn(),
+            TimeRemainingColumn(),
+        )
+        # The verdicts on standard output go past rich, which would reformat them.
+        with Progress(
+            *columns, console=Console(stderr=True), redirect_stdout=False, redirect_stderr=False
+        ) as shown:
+            task = shown.add_task("", total=total_bytes, count=0)
+            count = 0
+
+            def advance(size: int) -> None:
+                nonlocal count
+                count += 1
+                shown.update(task, advance=size, count=count)
+
+            yield advance
+
+    return bar()
+
+
+# -- check-opening ----------------------------------------------------------------------------
+
+
+@app.command("check-opening")
+def check_opening(
+    opening_file: Annotated[str, typer.Argument(metavar="OPENING.json", help="- for input.")],
+    claim_file: Annotated[str, typer.Option("--claim", help="The claim as it was accepted.")],
+    purpose: Annotated[str, typer.Option(help="The purpose for which the line was asked for.")],
+    as_json: AsJson = False,
+) -> None:
+    """Judge a partial opening against the commitment in the stored claim.
+
+    What the opening itself says of commitment and purpose counts for nothing.
+    """
+    with _reporting(as_json):
+        _check_inputs(opening_file, claim_file)
+        from circuits.opening import MAX_OPENING_BYTES, decode_line_opening
+        from verifier_api.openings import verify_line_opening
+        from zk.backends import load_group
+        from zk.generators import generators_of
+
+        claim = _read_claim(claim_file)
+        data = _read(opening_file, MAX_OPENING_BYTES + 1).removesuffix(b"\n")
+        opening = decode_line_opening(data)
+        facts = {"claim_id": claim.claim_id, "line": opening.line}
+        generators = generators_of(load_group())
+        try:
+            values = verify_line_opening(generators, claim, opening, purpose)
+        except ProofRejected as error:
+            refusal = {"verdict": "refused", "reason": error.reason, "detail": error.detail}
+            line = f"refused   {claim.claim_id} line {opening.line}  {error}"
+            print(json.dumps(facts | refusal) if as_json else line)
+            raise typer.Exit(EXIT_REFUSED) from None
+        shown = _revealed_facts(values)
+        if as_json:
+            verdict = {"verdict": "accepted", "reason": None, "detail": ""}
+            print(json.dumps(facts | verdict | {"revealed": shown}))
+        else:
+            print(f"accepted  {claim.claim_id} line {opening.line}")
+            for name, value in shown.items():
+                print(f"  {name}: {value}")
+    raise typer.Exit(EXIT_ACCEPTED)
+
+
+def _revealed_facts(values: RevealedValues) -> dict[str, Any]:
+    shown: dict[str, Any] = {}
+    if "code" in values.names:
+        shown["code"] = values.code
+    if "price" in values.names:
+        shown["price_cents"] = values.price_cents
+    if "date" in values.names and values.date_of_service is not None:
+        shown["date_of_service"] = values.date_of_service.isoformat()
+    if "correction" in values.names:
+        given = values.correction
+        shown["correction"] = given and {
+            "sphere": f"{given.sphere / 4:+.2f}",
+            "cylinder": f"{given.cylinder / 4:+.2f}",
+            "axis": given.axis,
+            "addition": f"{given.addition / 4:+.2f}",
+        }
+    return shown
+
+
+# -- nomenclature, contract -------------------------------------------------------------------
+
+
+@nomenclature_app.command("show")
+def show_nomenclature(
+    regroupement: Annotated[
+        str | None, typer.Argument(metavar="[CLASS]", help="One class; default: all.")
+    ] = None,
+    day: Annotated[
+        str | None,
+        typer.Option("--date", help="YYYY-MM-DD; default: today, or the table's last day."),
+    ] = None,
+    nomenclature_file: NomenclatureFile = None,
+    contract_file: Annotated[
+        str | None, typer.Option("--contract", help="Judge by this contract's floor.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Classes on a day: codes, type-and-correction cells, legal level, status, floor."""
+    with _reporting(as_json):
+        _check_inputs(nomenclature_file, contract_file)
+        from circuits.canonical import encode_base64url
+        from circuits.contract import Floor
+
+        nomenclature = _nomenclature(nomenclature_file)
+        floor = _contract(contract_file).floor_cells if contract_file else Floor()
+        on = _parse_day(day) if day else _default_day(nomenclature)
+        names = [entry.code for entry in nomenclature.classes()]
+        if regroupement is not None:
+            names = [nomenclature.regroupement_class(regroupement).code]
+        nomenclature.period_start(on)  # refuses a day on which the table holds nothing
+        classes = [_class_facts(nomenclature, name, on, floor) for name in names]
+        if as_json:
+            head = {
+                "version": nomenclature.version,
+                "digest": encode_base64url(nomenclature.digest),
+                "date": on.isoformat(),
+            }
+            print(json.dumps(head | {"classes": classes}))
+            return
+        print(f"nomenclature {nomenclature.version} on {on.isoformat()}")
+        print("class  codes  cells  price  level         status       floor   label")
+        for facts in classes:
+            shown = {name: "-" if value is None else value for name, value in facts.items()}
+            print(
+                "{class:5}  {codes:5}  {cells:5}  {price_class:5}  {legal_level:12}  "
+                "{status:11}  {floor:6}  {label_fr}".format(**shown)
+            )
+
+
+def _class_facts(
+    nomenclature: Nomenclature, regroupement: str, on: date, floor: Floor
+) -> dict[str, Any]:
+    """``floor`` is "clear" where the class is too small to hide a code and declares it."""
+    from circuits.contract import judge_floor
+
+    entry = nomenclature.regroupement_class(regroupement)
+    facts = {
+        "class": entry.code,
+        "family": entry.family,
+        "label_fr": entry.label_fr,
+        "price_class": entry.price_class,
+        "legal_level": entry.legal_level,
+    }
+    try:
+        size = nomenclature.class_size(regroupement, on)
+    except StatementError:  # the class is known and the day is: so it is empty
+        return facts | {"codes": 0, "cells": 0, "status": None, "floor": "empty"}
+    is_clear = nomenclature.is_declared_in_clear(regroupement, on)
+    return facts | {
+        "codes": size.codes,
+        "cells": size.cells if size.carries_correction else None,
+        "status": nomenclature.class_status(regroupement, on),
+        "floor": "clear" if is_clear else judge_floor(size, floor),
+    }
+
+
+@contract_app.command("show")
+def show_contract(
+    contract_file: Annotated[str, typer.Argument(metavar="CONTRACT.json", help="- for input.")],
+    as_json: AsJson = False,
+) -> None:
+    """A contract as the circuits read it, defaults written out, and its digest."""
+    with _reporting(as_json):
+        from circuits.canonical import encode_base64url
+        from circuits.contract import contract_digest
+
+        contract = _contract(contract_file)
+        facts = contract.model_dump(mode="json")
+        facts |= {"digest": encode_base64url(contract_digest(contract))}
+        if as_json:
+            print(json.dumps(facts))
+            return
+        for name, value in facts.items():
+            if isinstance(value, dict):
+                value = ", ".join(f"{key} {entry}" for key, entry in value.items()) or "none"
+            elif isinstance(value, list):
+                value = ", ".join(value)
+            print(f"{name}: {_plain(str(value))}")
+
+
+# -- helpers ----------------------------------------------------------------------------------
+
+
+@contextmanager
+def _reporting(as_json: bool) -> Iterator[None]:
+    """Turn every exception into one line on standard error and an exit code."""
+    try:
+        yield
+    except typer.Exit:
+        raise
+    except KeyboardInterrupt:
+        raise typer.Exit(EXIT_INTERRUPTED) from None
+    except BrokenPipeError:
+        # Python would try again at exit, and complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise typer.Exit(EXIT_UNREADABLE) from None
+    except UsageError as error:
+        raise _fail(as_json, "usage", str(error)) from None
+    except OSError as error:
+        name = f"{error.filename}: " if error.filename else ""
+        raise _fail(as_json, "file", f"{name}{error.strerror or error}") from None
+    except ZkError as error:
+        raise _fail(as_json, "unreadable", str(error)) from None
+    except Exception as error:
+        # A fault of ours. Its message might repeat anything, so only its place is told.
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        detail = f"{type(error).__name__} at {Path(place.filename).name}:{place.lineno}"
+        raise _fail(as_json, "internal", detail, EXIT_INTERNAL) from None
+
+
+def _fail(as_json: bool, kind: str, detail: str, code: int = EXIT_UNREADABLE) -> typer.Exit:
+    """One line on standard error; the exception to raise."""
+    if as_json:
+        print(json.dumps({"error": kind, "detail": _plain(detail)}), file=sys.stderr)
+    else:
+        print(f"error: {kind}: {_plain(detail)}", file=sys.stderr)
+    return typer.Exit(code)
+
+
+def _plain(text: str) -> str:
+    """``text`` on one line: file names and notes may hold anything."""
+    return "".join(letter if letter.isprintable() else "?" for letter in text)
+
+
+def _check_inputs(*names: str | None) -> None:
+    if names.count(STANDARD_INPUT) > 1:
+        raise UsageError("only one file can be read from standard input")
+
+
+def _read(name: str, max_bytes: int) -> bytes:
+    """The bytes of a file, at most one more than ``max_bytes``, so that parsers can refuse."""
+    if name == STANDARD_INPUT:
+        return sys.stdin.buffer.read(max_bytes + 1)
+    with open(name, "rb") as file:
+        return file.read(max_bytes + 1)
+
+
+def _read_claim(name: str) -> Claim:
+    """A claim; editors end a file with a newline, which is no part of it."""
+    from circuits.claim import MAX_CLAIM_BYTES, decode_claim
+
+    return decode_claim(_read(name, MAX_CLAIM_BYTES + 1).removesuffix(b"\n"))
+
+
+def _contract(name: str) -> Contract:
+    from circuits.contract import MAX_CONTRACT_BYTES, parse_contract
+
+    return parse_contract(_read(name, MAX_CONTRACT_BYTES))
+
+
+def _nomenclature(name: str | None) -> Nomenclature:
+    from circuits.nomenclature import MAX_NOMENCLATURE_BYTES, Nomenclature, load_shipped
+
+    if name is None:
+        return load_shipped()
+    return Nomenclature.parse(_read(name, MAX_NOMENCLATURE_BYTES))
+
+
+def _judge(
+    contract_file: str, keys_file: str, nomenclature_file: str | None, now: str | None
+) -> Judge:
+    from datetime import UTC, datetime
+
+    from circuits.contract import require_classes_known
+    from verifier_api.judge import Judge
+    from verifier_api.keys import MAX_KEYS_BYTES, parse_keys
+    from zk.backends import load_group
+    from zk.generators import generators_of
+
+    contract = _contract(contract_file)
+    keys = parse_keys(_read(keys_file, MAX_KEYS_BYTES))
+    nomenclature = _nomenclature(nomenclature_file)
+    require_classes_known(contract, nomenclature)
+    fixed = _parse_instant(now) if now else None
+    return Judge(
+        contract,
+        nomenclature,
+        keys,
+        generators_of(load_group()),
+        lambda: fixed or datetime.now(UTC),
+    )
+
+
+def _parse_instant(text: str) -> datetime:
+    from datetime import UTC, datetime
+
+    try:
+        return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+    except ValueError:
+        raise UsageError("--now: not an instant YYYY-MM-DDTHH:MM:SSZ") from None
+
+
+def _parse_day(text: str) -> date:
+    from datetime import date
+
+    try:
+        day = date.fromisoformat(text)
+    except ValueError:
+        raise UsageError("--date: not a date YYYY-MM-DD") from None
+    if day.isoformat() != text:
+        raise UsageError("--date: not a date YYYY-MM-DD")
+    return day
+
+
+def _default_day(nomenclature: Nomenclature) -> date:
+    """Today, or the last day of a table that has ended."""
+    from datetime import date
+
+    return min(date.today(), max(row.valid_to or date.max for row in nomenclature.rows))
