@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from gmpy2 import mpz
 
 from zk.errors import EncodingError, ProofRejected, StatementError, WitnessError
-from zk.field import SCALAR_BYTES, Scalar, decode_scalar, encode_scalar
+from zk.field import SCALAR_BYTES, Scalar, decode_scalars, encode_scalar, encode_scalars
 from zk.generators import Generators
 from zk.group import Point
 from zk.randomness import hedged_scalars
@@ -142,7 +142,7 @@ def open_partially(
     A = group.encode(announcement)
     c = _challenge(generators, commit(generators, opening), slots, revealed, purpose, A)
     responses = [(mask + c * value) % q for mask, value in zip(masks, secrets, strict=True)]
-    return PartialOpening(slots, revealed, A + b"".join(map(encode_scalar, responses)))
+    return PartialOpening(slots, revealed, A + encode_scalars(responses))
 
 
 def verify_partial_opening(
@@ -160,10 +160,7 @@ def verify_partial_opening(
     if len(opening.proof) != size + SCALAR_BYTES * count:
         raise EncodingError("the opening's proof has the wrong length")
     A = opening.proof[:size]
-    z = [
-        decode_scalar(opening.proof[start : start + SCALAR_BYTES], q)
-        for start in range(size, len(opening.proof), SCALAR_BYTES)
-    ]
+    z = decode_scalars(opening.proof[size:], q)
     c = _challenge(generators, commitment, opening.slots, opening.revealed, purpose, A)
     J = generators.J(opening.slots)
     scalars = [*z, *(c * m % q for m in opening.revealed.values()), q - 1, q - c]

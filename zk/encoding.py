@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from zk.errors import EncodingError
-from zk.field import SCALAR_BYTES, Scalar, decode_scalar, encode_scalar
+from zk.field import SCALAR_BYTES, Scalar, decode_scalars, encode_scalars
 from zk.group import Group, Point
 from zk.relation import Circuit
 
@@ -36,9 +36,8 @@ def proof_bytes(circuit: Circuit, group: Group) -> int:
 
 def encode_proof(proof: Proof, group: Group) -> bytes:
     """The canonical bytes; raises `EncodingError` if a point is the identity."""
-    points = (group.encode(point) for point in (proof.B, proof.A, *proof.T))
-    scalars = (encode_scalar(scalar) for scalar in (*proof.f, proof.z_1, proof.z_2))
-    return b"".join((*points, *scalars))
+    points = [group.encode(point) for point in (proof.B, proof.A, *proof.T)]
+    return b"".join((*points, encode_scalars((*proof.f, proof.z_1, proof.z_2))))
 
 
 def decode_proof(data: bytes, circuit: Circuit, group: Group) -> Proof:
@@ -49,8 +48,5 @@ def decode_proof(data: bytes, circuit: Circuit, group: Group) -> Proof:
     width, count = group.point_bytes, 2 + circuit.degree
     split = width * count
     B, A, *T = (group.decode(data[start : start + width]) for start in range(0, split, width))
-    *f, z_1, z_2 = (
-        decode_scalar(data[start : start + SCALAR_BYTES], group.order)
-        for start in range(split, expected, SCALAR_BYTES)
-    )
+    *f, z_1, z_2 = decode_scalars(data[split:], group.order)
     return Proof(B, A, tuple(T), tuple(f), z_1, z_2)

@@ -152,12 +152,6 @@ def _tensor(digits: Sequence[Sequence[Scalar]], q: Scalar) -> _Vector:
     return product
 
 
-def _linear(form: LinearForm, point: Point) -> Scalar:
-    """A linear form at a point, constant and public inputs multiplied by x; not reduced."""
-    constant = form.constant + sum(c * point.publics[j] for j, c in form.publics)
-    return sum((c * point.f[wire] for wire, c in form.wires), constant * point.x)
-
-
 def _digit_products(values: Sequence[Scalar], base: int, x: Scalar, q: Scalar) -> _Vector:
     """``Π_{0≤j<base} (v − j·x)`` for every v, two factors at a time.
 
@@ -176,6 +170,35 @@ def _digit_products(values: Sequence[Scalar], base: int, x: Scalar, q: Scalar) -
     return products
 
 
+class _Term:
+    """An expression with everything that does not depend on the point worked out."""
+
+    def __init__(self, expression: Expression, circuit: Circuit, places: dict[Column, int]) -> None:
+        self._form = expression.form
+        self._columns = [
+            (
+                places[column],
+                coefficient,
+                circuit.degree - circuit.selectors[column.selector].degree,
+            )
+            for column, coefficient in expression.columns
+        ]
+        self._linear_power = circuit.degree - 1
+
+    def __call__(self, point: Point, columns: _Vector, x_powers: _Vector) -> Scalar:
+        """The expression made homogeneous of the circuit's degree; not reduced."""
+        total = x_powers[self._linear_power] * linear_value(self._form, point)
+        for place, coefficient, power in self._columns:
+            total += coefficient * x_powers[power] * columns[place]
+        return total
+
+
+def linear_value(form: LinearForm, point: Point) -> Scalar:
+    """A linear form at a point, constant and public inputs multiplied by x; not reduced."""
+    constant = form.constant + sum([c * point.publics[j] for j, c in form.publics])
+    return sum([c * point.f[wire] for wire, c in form.wires], constant * point.x)
+
+
 class Evaluator:
     """A circuit prepared for evaluation modulo ``order``; see `evaluator_of`."""
 
@@ -183,20 +206,40 @@ class Evaluator:
         self._circuit, self._q = circuit, order
         keys = sorted({(s.table, s.radix) for s in circuit.selectors})
         self._groups = [_TableGroup(circuit, table, radix) for table, radix in keys]
-        self._bits: list[tuple[int, int]] = []  # (equation, wire): the common case, kept apart
-        self._digits: dict[int, list[tuple[int, LinearForm]]] = {}
-        self._zeros: list[tuple[int, Expression]] = []
+        # Everything read through selectors has its place in one vector: columns, then the implied
+        # indicators 1 − Σ b of digits, which are both a factor of columns and a bit to be checked.
+        self._places: dict[Column, int] = {}
+        for group in self._groups:
+            for index in group.selectors:
+                for column in group.columns:
+                    self._places[Column(index, column)] = len(self._places)
+        indicators = [
+            circuit.selectors[index].indicator(position, 0)
+            for group in self._groups
+            for index in group.selectors
+            for position in range(circuit.selectors[index].degree)
+        ]
+        implied = {form: place for place, form in enumerate(indicators, start=len(self._places))}
+        # Digit equations by base: of single wires, of implied indicators, of other forms.
+        self._wires: dict[int, list[tuple[int, int]]] = {}
+        self._implied: list[tuple[int, int]] = []
+        self._forms: dict[int, list[tuple[int, LinearForm]]] = {}
+        self._zeros: list[tuple[int, _Term]] = []
         for number, equation in enumerate(circuit.equations):
             if isinstance(equation, Zero):
-                self._zeros.append((number, equation.expression))
-            elif equation.base == 2 and equation.form.is_wire:
-                self._bits.append((number, equation.form.wires[0][0]))
+                self._zeros.append((number, _Term(equation.expression, circuit, self._places)))
+            elif equation.form.is_wire:
+                wire = equation.form.wires[0][0]
+                self._wires.setdefault(equation.base, []).append((number, wire))
+            elif equation.base == 2 and equation.form in implied:
+                self._implied.append((number, implied[equation.form]))
             else:
-                self._digits.setdefault(equation.base, []).append((number, equation.form))
+                self._forms.setdefault(equation.base, []).append((number, equation.form))
+        self._bases = sorted({2, *self._wires, *self._forms})
         count = len(circuit.equations)
         self._slots = [
             [
-                (count + l, line[s])
+                (count + l, _Term(line[s], circuit, self._places))
                 for l, line in enumerate(circuit.lines)
                 if line[s] != Expression()
             ]
@@ -205,62 +248,59 @@ class Evaluator:
 
     def __call__(self, points: Sequence[Point]) -> list[Value]:
         """g and h at every point."""
-        columns = self._columns(points)
-        return [self._at(point, read) for point, read in zip(points, columns, strict=True)]
+        reads = self.reads(points)
+        return [self._at(point, read) for point, read in zip(points, reads, strict=True)]
 
-    def _columns(self, points: Sequence[Point]) -> list[dict[Column, Scalar]]:
-        """Every column read, at every point, homogeneous of its selector's degree."""
-        q, results = self._q, [dict[Column, Scalar]() for _ in points]
+    def reads(self, points: Sequence[Point]) -> list[_Vector]:
+        """At every point: each column read, homogeneous of its selector's degree, then each implied
+        indicator."""
+        q = self._q
+        columns: list[_Vector] = [[] for _ in points]
+        indicators: list[_Vector] = [[] for _ in points]
         for group in self._groups:
             lows: list[_Vector] = []
-            highs: list[tuple[int, int, _Vector]] = []
+            highs: list[tuple[int, _Vector]] = []
             for number, point in enumerate(points):
                 f, x = point.f, point.x
                 for index in group.selectors:
                     digits = []
                     for wires in self._circuit.selectors[index].digits:
                         ones = [f[wire] for wire in wires]
-                        digits.append([(x - sum(ones)) % q, *ones])
+                        zero = (x - sum(ones)) % q
+                        indicators[number].append(zero)
+                        digits.append([zero, *ones])
                     lows.append(_tensor(digits[: group.split], q))
-                    highs.append((number, index, _tensor(digits[group.split :], q)))
-            for (number, index, high), products in zip(highs, group.products(lows), strict=True):
-                for column, product in zip(group.columns, products, strict=True):
-                    results[number][Column(index, column)] = (
-                        sum(map(mul, high, product), mpz(0)) % q
-                    )
-        return results
+                    highs.append((number, _tensor(digits[group.split :], q)))
+            for (number, high), products in zip(highs, group.products(lows), strict=True):
+                for product in products:
+                    columns[number].append(sum(map(mul, high, product), mpz(0)) % q)
+        return [first + second for first, second in zip(columns, indicators, strict=True)]
 
-    def _at(self, point: Point, columns: dict[Column, Scalar]) -> Value:
+    def _at(self, point: Point, reads: _Vector) -> Value:
         q, D, x, f, y = self._q, self._circuit.degree, point.x, point.f, point.y_powers
         x_powers = powers(x, D, q)
-
-        def linear(form: LinearForm) -> Scalar:
-            return _linear(form, point) % q
-
-        def homogeneous(expression: Expression) -> Scalar:
-            total = x_powers[D - 1] * linear(expression.form)
-            for column, coefficient in expression.columns:
-                degree = self._circuit.selectors[column.selector].degree
-                total += coefficient * x_powers[D - degree] * columns[column]
-            return total
-
-        bits = sum((y[e] * (f[wire] * (f[wire] - x)) for e, wire in self._bits), mpz(0))
-        g = x_powers[D - 2] * (bits % q)
-        for base, equations in self._digits.items():
-            values = [linear(form) for _, form in equations]
-            vanishing = _digit_products(values, base, x, q)
-            total = sum(map(mul, (y[e] for e, _ in equations), vanishing), mpz(0))
-            g += x_powers[D - base] * (total % q)
-        g += sum((y[e] * (homogeneous(expression) % q) for e, expression in self._zeros), mpz(0))
-        h = tuple(
-            sum((y[e] * (homogeneous(expression) % q) for e, expression in slot), mpz(0)) % q
+        g = mpz(0)
+        for base in self._bases:
+            wires, forms = self._wires.get(base, ()), self._forms.get(base, ())
+            implied = self._implied if base == 2 else ()
+            values = [f[wire] for _, wire in wires]
+            values += [reads[place] for _, place in implied]
+            values += [linear_value(form, point) % q for _, form in forms]
+            weights = [y[e] for e, _ in (*wires, *implied, *forms)]
+            if base == 2:
+                vanishing = [v * (v - x) for v in values]
+            else:
+                vanishing = _digit_products(values, base, x, q)
+            g += x_powers[D - base] * (sum(map(mul, weights, vanishing)) % q)
+        g += sum([y[e] * (term(point, reads, x_powers) % q) for e, term in self._zeros])
+        h = [
+            sum([y[e] * (term(point, reads, x_powers) % q) for e, term in slot], mpz(0)) % q
             for slot in self._slots
-        )
-        return Value(g % q, h)
+        ]
+        return Value(g % q, tuple(h))
 
 
 @lru_cache(maxsize=64)
 def evaluator_of(circuit: Circuit, order: Scalar) -> Evaluator:
-    """The `Evaluator` of a circuit; kept, because laying out the tables costs more than using
-    them."""
+    """The `Evaluator` of a circuit; kept, since laying out tables costs more than using them."""
     return Evaluator(circuit, order)

@@ -5,7 +5,7 @@ On the wire a scalar is 32 bytes, big-endian, and smaller than q (``docs/protoco
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import TypeAlias
 
@@ -20,20 +20,33 @@ SCALAR_BYTES = 32
 
 def encode_scalar(value: Scalar) -> bytes:
     """``value`` as 32 bytes, big-endian; raises `EncodingError` outside [0, 2^256)."""
-    try:
-        return int(value).to_bytes(SCALAR_BYTES, "big")
-    except OverflowError:
-        raise EncodingError("a scalar is at least 0 and below 2^256") from None
+    return encode_scalars([value])
 
 
 def decode_scalar(data: bytes, order: Scalar) -> Scalar:
     """Strict inverse of `encode_scalar`; raises `EncodingError` unless 32 bytes below ``order``."""
     if len(data) != SCALAR_BYTES:
         raise EncodingError(f"a scalar is {SCALAR_BYTES} bytes, not {len(data)}")
-    value = mpz(int.from_bytes(data, "big"))
-    if value >= order:
+    return decode_scalars(data, order)[0]
+
+
+def encode_scalars(values: Iterable[Scalar]) -> bytes:
+    """`encode_scalar` of each, joined: 32 bytes a scalar."""
+    try:
+        return b"".join([value.to_bytes(SCALAR_BYTES, "big") for value in values])
+    except OverflowError:
+        raise EncodingError("a scalar is at least 0 and below 2^256") from None
+
+
+def decode_scalars(data: bytes, order: Scalar) -> list[Scalar]:
+    """Strict inverse of `encode_scalars`; raises `EncodingError` as `decode_scalar` does."""
+    if len(data) % SCALAR_BYTES:
+        raise EncodingError(f"scalars are {SCALAR_BYTES} bytes each")
+    starts = range(0, len(data), SCALAR_BYTES)
+    values = [mpz.from_bytes(data[start : start + SCALAR_BYTES], "big") for start in starts]
+    if values and max(values) >= order:
         raise EncodingError("scalar not below the group order")
-    return value
+    return values
 
 
 def powers(base: Scalar, count: int, order: Scalar) -> list[Scalar]:
