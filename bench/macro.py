@@ -1,0 +1,114 @@
+"""Whole claims: proving, verifying, batches; at the degree that ships and at every other one."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from functools import partial
+from itertools import cycle, islice
+from random import Random
+from typing import Any
+
+from bench.cases import Case, Submission, Witness, cases, prove_encoded, submissions, witness_of
+from bench.tasks import Bench, Task
+from zk.commitment import commit
+from zk.generators import Generators
+from zk.relation import Circuit
+from zk.verify import verify, verify_batch
+
+PROVE_TARGET, VERIFY_TARGET, BATCH_TARGET = 3.3, 1.6, 0.4
+"""Units a wire: proving; verifying one proof; a claim in a batch of 256."""
+
+
+class BenchError(Exception):
+    """Something measured is not what it claims to be."""
+
+
+def shape(circuit: Circuit, submission: Submission) -> dict[str, int]:
+    """n, D, E and bytes; raises `BenchError` unless the size is 32(n+2) + 33(2+D) bytes."""
+    n, D, size = circuit.wires, circuit.degree, len(submission.proof)
+    if size != 32 * (n + 2) + 33 * (2 + D):
+        raise BenchError(f"a proof with n = {n}, D = {D} has {size} bytes")
+    return {"n": n, "D": D, "E": len(circuit.equations), "bytes": size}
+
+
+def verify_one(generators: Generators, submission: Submission) -> None:
+    """Decode and verify."""
+    verify(generators, *submission.read(generators.group))
+
+
+def verify_many(generators: Generators, batch: Sequence[Submission]) -> None:
+    """Decode and verify together; raises `BenchError` if any is refused."""
+    if verify_batch(generators, [item.read(generators.group) for item in batch]):
+        raise BenchError("a valid proof was refused")
+
+
+def timings(bench: Bench, witness: Witness, distinct: Sequence[Submission]) -> dict[str, Any]:
+    """Proving, verifying warm, and one claim of a batch."""
+    g, yardstick, parameters = bench.generators, bench.yardstick, bench.parameters
+    samples, first = parameters.samples, distinct[0]
+    batch = list(islice(cycle(distinct), parameters.batch))
+    return {
+        "batch_size": len(batch),
+        "distinct": len(set(batch)),
+        "prove": yardstick.measure(lambda: prove_encoded(witness, g), samples).as_json(),
+        "verify": yardstick.measure(lambda: verify_one(g, first), samples).as_json(),
+        "batch": yardstick.measure(
+            lambda: verify_many(g, batch), samples, per=len(batch)
+        ).as_json(),
+    }
+
+
+def _measure(bench: Bench, case: Case) -> list[dict[str, Any]]:
+    g = bench.generators
+    start = time.perf_counter()
+    statement = case.statement()
+    compile_seconds = time.perf_counter() - start
+    circuit = statement.circuit
+    g.warm(circuit.wires, circuit.slots)
+    distinct = submissions(case, statement, g, bench.parameters.distinct_macro)
+    witness = witness_of(statement, case.sale(Random(1)), g)
+
+    # The same generators without tables: what a process pays that sees this circuit only once.
+    bare = Generators(g.group)
+    bare.public_points(circuit.wires, circuit.slots)
+    entry = {"case": case.title, "statement": case.name, "limits": case.has_limits}
+    entry |= shape(circuit, distinct[0]) | timings(bench, witness, distinct)
+    samples = bench.parameters.samples
+    entry["verify_cold"] = bench.yardstick.measure(
+        lambda: verify_one(bare, distinct[0]), samples
+    ).as_json()
+    entry["commit"] = bench.yardstick.measure(
+        lambda: [commit(g, opening) for opening in witness.openings], samples
+    ).as_json()
+    entry["compile_seconds"] = round(compile_seconds, 6)
+    return [entry]
+
+
+def _measure_degree(bench: Bench, case: Case, degree: int) -> list[dict[str, Any]]:
+    g = bench.generators
+    statement = case.statement(degree)
+    circuit = statement.circuit
+    g.warm(circuit.wires, circuit.slots)
+    distinct = submissions(case, statement, g, bench.parameters.distinct)
+    witness = witness_of(statement, case.sale(Random(1)), g)
+    entry = {"case": case.title, "statement": case.name, "limits": case.has_limits}
+    entry |= {"degree": degree, "is_default": degree == case.default_degree}
+    entry |= shape(circuit, distinct[0])
+    entry |= timings(bench, witness, distinct)
+    return [entry]
+
+
+def macro_tasks(bench: Bench) -> list[Task]:
+    """One task a case."""
+    return [Task(f"claims: {case.title}", partial(_measure, bench, case)) for case in cases()]
+
+
+def degree_tasks(bench: Bench) -> list[Task]:
+    """One task a case and degree."""
+    return [
+        Task(f"degrees: {case.title}, D ≤ {degree}", partial(_measure_degree, bench, case, degree))
+        for case in cases()
+        if bench.parameters.degrees_with_limits or not case.has_limits
+        for degree in bench.parameters.degrees
+    ]

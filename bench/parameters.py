@@ -1,0 +1,75 @@
+"""How much to measure: the full run, a quick one, and the smallest that still runs everything."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+Size: TypeAlias = Literal["full", "quick", "tiny"]
+
+BATCH = 256
+SAMPLES = 9
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """Counts of one run; ``distinct`` proofs are cycled through to fill a batch of ``batch``."""
+
+    samples: int
+    batch: int
+    distinct_macro: int
+    distinct: int
+    msm_sizes: tuple[int, ...]
+    degrees: tuple[int, ...]
+    degrees_with_limits: bool
+    growth_sizes: tuple[int, ...]
+    starts: int  # of fresh processes, a statement
+    distinct_claims: int
+    timing_samples: int  # a class of secrets
+    multiplication_samples: int
+
+
+PARAMETERS: dict[Size, Parameters] = {
+    "full": Parameters(
+        samples=SAMPLES,
+        batch=BATCH,
+        distinct_macro=BATCH,
+        distinct=32,
+        msm_sizes=(16, 64, 128, 256, 400, 512, 1024, 2048, 4096),
+        degrees=tuple(range(3, 13)),
+        degrees_with_limits=True,
+        growth_sizes=(64, 256, 1024, 4096, 16384),
+        starts=5,
+        distinct_claims=64,
+        timing_samples=1000,
+        multiplication_samples=2000,
+    ),
+    "quick": Parameters(
+        samples=SAMPLES,
+        batch=BATCH,
+        distinct_macro=16,
+        distinct=8,
+        msm_sizes=(64, 512, 2048),
+        degrees=(4, 6, 8, 10),
+        degrees_with_limits=False,
+        growth_sizes=(64, 1024, 16384),
+        starts=1,
+        distinct_claims=8,
+        timing_samples=200,
+        multiplication_samples=400,
+    ),
+    "tiny": Parameters(
+        samples=2,
+        batch=8,
+        distinct_macro=2,
+        distinct=2,
+        msm_sizes=(64, 512),
+        degrees=(4, 5),
+        degrees_with_limits=False,
+        growth_sizes=(64, 256),
+        starts=1,
+        distinct_claims=2,
+        timing_samples=30,
+        multiplication_samples=50,
+    ),
+}

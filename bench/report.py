@@ -1,0 +1,311 @@
+"""Tables in Markdown, made from the results alone and put between markers.
+
+A block called NAME stands between ``<!-- bench:begin NAME -->`` and ``<!-- bench:end NAME -->``;
+the summary in the README has no name.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from bench.leakage import THRESHOLD
+from bench.macro import BATCH_TARGET, PROVE_TARGET, VERIFY_TARGET
+from bench.processes import MEMORY_TARGET_BYTES
+from bench.results import Results, entries
+
+TARGETS = (("prove", PROVE_TARGET), ("verify", VERIFY_TARGET), ("batch", BATCH_TARGET))
+
+
+class ReportError(Exception):
+    """A document has not the markers it should have."""
+
+
+# -- small pieces -----------------------------------------------------------------------------
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """A Markdown table; the first column is text, the others are numbers."""
+    lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
+    return "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines)
+
+
+def duration(seconds: float) -> str:
+    """Seconds in the unit that gives one to three digits before the point."""
+    if seconds >= 1:
+        return f"{seconds:.2f} s"
+    if seconds >= 1e-3:
+        return f"{seconds * 1e3:.1f} ms"
+    return f"{seconds * 1e6:.1f} µs"
+
+
+def megabytes(count: int) -> str:
+    """Bytes in units of 10^6."""
+    return f"{count / 1e6:.0f} MB"
+
+
+def verdict(value: float, target: float) -> str:
+    """Whether a value keeps within its target, in a word."""
+    return "met" if value <= target else "**missed**"
+
+
+def per_wire(entry: dict[str, Any], operation: str) -> float:
+    """Units divided by n."""
+    return float(entry[operation]["units"]) / int(entry["n"])
+
+
+def fill(text: str, name: str, content: str) -> str:
+    """``text`` with the block ``name`` replaced; raises `ReportError` unless there is exactly
+    one."""
+    suffix = f" {name}" if name else ""
+    begin, end = f"<!-- bench:begin{suffix} -->", f"<!-- bench:end{suffix} -->"
+    if text.count(begin) != 1 or text.count(end) != 1:
+        raise ReportError(f"not exactly one block {begin} … {end}")
+    pattern = re.compile(re.escape(begin) + ".*?" + re.escape(end), re.DOTALL)
+    if not pattern.search(text):
+        raise ReportError(f"{end} stands before {begin}")
+    return pattern.sub(lambda _: f"{begin}\n{content}\n{end}", text)
+
+
+# -- blocks -----------------------------------------------------------------------------------
+
+
+def _unit_seconds(results: Results) -> float:
+    """Median seconds of the unit."""
+    listed = [e for e in entries(results, "micro") if e["name"] == "mul"]
+    return float(listed[0]["median_seconds"]) if listed else 0.0
+
+
+def _measured_on(results: Results) -> str:
+    machine = results["machine"]
+    sentence = f"{machine['processor']}, {machine['cores']} cores, {machine['python']}"
+    unit = _unit_seconds(results)
+    return sentence + (f"; one multiplication takes {duration(unit)}" if unit else "")
+
+
+def _machine(results: Results) -> str:
+    machine = results["machine"]
+    libraries = ", ".join(f"{name} {number}" for name, number in machine["libraries"].items())
+    commit = results["commit"][:12] + (" and changes not committed" if results["modified"] else "")
+    rows = [
+        ("commit", commit),
+        ("run", f"{results['size']}, {duration(results['seconds'])}"),
+        ("processor", f"{machine['processor']}, {machine['cores']} cores, {machine['system']}"),
+        ("Python", machine["python"]),
+        ("libraries", f"{libraries}, GMP {machine['gmp'].split()[-1]}"),
+        ("threads of linear algebra", machine["blas_threads"]),
+        ("load when it started", ", ".join(map(str, machine["load_at_start"]))),
+        ("the unit: one multiplication", duration(_unit_seconds(results))),
+    ]
+    return "\n".join(["| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows)])
+
+
+def _claims(results: Results) -> str:
+    listed = entries(results, "macro")
+    if not listed:
+        return "Not measured."
+    size = listed[0]["batch_size"]
+    head = [
+        "statement", "n", "D", "E", "bytes",
+        f"prove ≤ {PROVE_TARGET} n", f"verify ≤ {VERIFY_TARGET} n",
+        f"a claim of a batch of {size} ≤ {BATCH_TARGET} n",
+    ]  # fmt: skip
+    rows = []
+    for entry in listed:
+        cells = [f"`{entry['case']}`", entry["n"], entry["D"], entry["E"], f"{entry['bytes']:,}"]
+        for operation, target in TARGETS:
+            value = per_wire(entry, operation)
+            digits = 3 if operation == "batch" else 2
+            cells.append(f"{value:.{digits}f} n, {verdict(value, target)}")
+        rows.append(cells)
+    distinct = sorted({entry["distinct"] for entry in listed})
+    return table(head, rows) + f"\n\nDifferent proofs in a batch: {', '.join(map(str, distinct))}."
+
+
+def _times(results: Results) -> str:
+    head = [
+        "statement", "prove", "verify", "verify, no tables", "a claim of a batch",
+        "commit to all lines", "compile, once a contract",
+    ]  # fmt: skip
+    rows = []
+    for entry in entries(results, "macro"):
+        cells = [f"`{entry['case']}`"]
+        for operation in ("prove", "verify", "verify_cold", "batch", "commit"):
+            measured = entry[operation]
+            cells.append(f"{measured['units']:.1f} = {duration(measured['median_seconds'])}")
+        rows.append([*cells, duration(entry["compile_seconds"])])
+    return table(head, rows)
+
+
+def _degrees(results: Results) -> str:
+    listed = entries(results, "degrees")
+    head = ["D at most", "D", "n", "bytes", "prove", "verify", "a claim of a batch"]
+    parts = []
+    for case in dict.fromkeys(entry["case"] for entry in listed):
+        rows = [
+            [
+                f"**{entry['degree']}**, ships" if entry["is_default"] else entry["degree"],
+                entry["D"],
+                entry["n"],
+                f"{entry['bytes']:,}",
+                *(
+                    f"{entry[operation]['units']:.1f} ({per_wire(entry, operation):.2f} n)"
+                    for operation, _ in TARGETS
+                ),
+            ]
+            for entry in listed
+            if entry["case"] == case
+        ]
+        parts.append(f"`{case}`\n\n{table(head, rows)}")
+    return "\n\n".join(parts)
+
+
+def _growth(results: Results) -> str:
+    head = ["codes", "D at most", "n", "bytes", "prove", "verify", "a claim of a batch"]
+    rows = [
+        [
+            f"{entry['codes']:,}",
+            entry["degree"],
+            entry["n"],
+            f"{entry['bytes']:,}",
+            *(f"{entry[operation]['units']:.1f}" for operation, _ in TARGETS),
+        ]
+        for entry in entries(results, "growth")
+    ]
+    return table(head, rows)
+
+
+def _processes(results: Results) -> str:
+    head = [
+        "statement", "claim, bytes", "cold start to the first verdict", "peak memory then",
+        f"peak memory with tables and a batch, ≤ {megabytes(MEMORY_TARGET_BYTES)}",
+    ]  # fmt: skip
+    rows = []
+    for entry in entries(results, "processes"):
+        peak = entry["peak_bytes"]
+        rows.append(
+            [
+                f"`{entry['statement']}`" if entry["statement"].isalpha() else entry["statement"],
+                f"{entry['claim_bytes']:,}" if entry["statement"].isalpha() else "",
+                duration(entry["median_cold_start_seconds"]),
+                megabytes(entry["cold_peak_bytes"]),
+                f"{megabytes(peak)}, {verdict(peak, MEMORY_TARGET_BYTES)}",
+            ]
+        )
+    return table(head, rows)
+
+
+def _steps(results: Results) -> str:
+    listed = entries(results, "processes")
+    if not listed:
+        return "Not measured."
+    head = ["step of a fresh process", *(entry["statement"] for entry in listed)]
+    return table(
+        head,
+        [
+            [step, *(duration(entry["step_seconds"][step]) for entry in listed)]
+            for step in listed[0]["step_seconds"]
+        ],
+    )
+
+
+def _operations(results: Results) -> str:
+    rows = [
+        [
+            f"`{entry['name']}`: {entry['what']}",
+            f"{entry['units']:.4g}",
+            duration(entry["median_seconds"]),
+        ]
+        for entry in entries(results, "micro")
+    ]
+    return table(["operation", "units", "time"], rows)
+
+
+def _msm(results: Results) -> str:
+    listed = entries(results, "msm")
+    methods = list(dict.fromkeys(entry["method"] for entry in listed))
+    cells = {(e["terms"], e["method"]): f"{e['units']:.3f}" for e in listed}
+    sizes = dict.fromkeys(entry["terms"] for entry in listed)
+    rows = [[f"{size:,}", *(cells.get((size, method), "") for method in methods)] for size in sizes]
+    return table(["terms", *(f"`{method}`" for method in methods)], rows)
+
+
+def _leakage(results: Results) -> str:
+    head = ["operation", "class 1", "class 2", "mean 1", "mean 2", "difference", "t", "told apart"]
+    rows = [
+        [
+            entry["experiment"],
+            *entry["classes"],
+            *(duration(mean / 1e9) for mean in entry["mean_ns"]),
+            f"{entry['difference_percent']:+.1f} %",
+            f"{entry['t']:.1f}",
+            "yes" if abs(entry["t"]) > THRESHOLD else "no",
+        ]
+        for entry in entries(results, "leakage")
+    ]
+    return table(head, rows)
+
+
+def _summary(results: Results) -> str:
+    listed = entries(results, "macro")
+    head = ["statement", "wires n", "proof", "prove", "verify", "a claim of a batch"]
+    rows = [
+        [
+            f"`{entry['case']}`",
+            entry["n"],
+            f"{entry['bytes']:,} bytes",
+            *(
+                f"{duration(entry[operation]['median_seconds'])} "
+                f"({per_wire(entry, operation):.{3 if operation == 'batch' else 2}f} n)"
+                for operation, _ in TARGETS
+            ),
+        ]
+        for entry in listed
+    ]
+    batch = listed[0]["batch_size"] if listed else 0
+    return (
+        f"{table(head, rows)}\n\nIn brackets, in multiples of one libsecp256k1 multiplication "
+        f"from Python; batches of {batch}. Measured on {_measured_on(results)}."
+    )
+
+
+def blocks(results: Results) -> dict[str, str]:
+    """Every block of ``docs/performance.md`` by name; the README's has the name ""."""
+    return {
+        "": _summary(results),
+        "machine": _machine(results),
+        "claims": _claims(results),
+        "times": _times(results),
+        "degrees": _degrees(results),
+        "growth": _growth(results),
+        "processes": _processes(results),
+        "steps": _steps(results),
+        "operations": _operations(results),
+        "msm": _msm(results),
+        "leakage": _leakage(results),
+    }
+
+
+def render_performance(text: str, results: Results) -> str:
+    """``docs/performance.md`` with all its blocks made anew."""
+    for name, content in blocks(results).items():
+        if name:
+            text = fill(text, name, content)
+    return text
+
+
+def render_readme(text: str, results: Results) -> str:
+    """The README with its summary made anew; unchanged if it has no place for one."""
+    return fill(text, "", _summary(results)) if "<!-- bench:begin -->" in text else text
+
+
+def write_documents(results: Results, root: Path) -> None:
+    """Bring both documents of the checkout at ``root`` up to date."""
+    for path, render in (
+        (root / "docs" / "performance.md", render_performance),
+        (root / "README.md", render_readme),
+    ):
+        if path.is_file():
+            path.write_text(render(path.read_text(encoding="utf-8"), results), encoding="utf-8")
