@@ -77,12 +77,11 @@ class Terms:
 
     def classes(self, family: Family, price_class: PriceClass) -> list[str]:
         """Classes that may stand in an equipment of this price class."""
+        suitable = {price_class, None} if family == "supplement" else {price_class}
         return [
             entry.code
             for entry in self.table.classes()
-            if entry.family == family
-            and entry.price_class
-            in ((price_class, None) if family == "supplement" else (price_class,))
+            if entry.family == family and entry.price_class in suitable
         ]
 
 
