@@ -177,7 +177,9 @@ def not_points() -> Iterator[tuple[str, bytes]]:
     x = GOOD[1:]
     yield "too short", GOOD[:-1]
     yield "too long", GOOD + b"\0"
-    yield "uncompressed", b"\4" + x + bytes(32)
+    yield "uncompressed, off the curve", b"\4" + x + bytes(32)
+    yield "uncompressed, on the curve", b"\4" + REFERENCE.decode(GOOD)
+    yield "hybrid, on the curve", bytes([6 + GOOD[0] % 2]) + REFERENCE.decode(GOOD)
     yield "uncompressed prefix, compressed length", b"\4" + x
     yield "hybrid prefix", b"\6" + x
     yield "prefix 0", b"\0" + x

@@ -16,7 +16,7 @@ from zk.backends import BACKENDS, load_group
 from zk.commitment import Opening, commit, fresh_opening
 from zk.encoding import Proof, encode_proof
 from zk.errors import ProofRejected, StatementError, WitnessError, ZkError
-from zk.field import powers
+from zk.field import encode_scalar, powers
 from zk.generators import Generators, generators_of
 from zk.instance import Instance
 from zk.prove import InteractiveProver, Masks, prove
@@ -151,6 +151,8 @@ def test_masks_are_hedged_with_secret_instance_and_witness(monkeypatch: pytest.M
     assert without[0] == b""
     assert with_key[1:] == without[1:]
     assert instance.encode(FAST.group) in with_key
+    assert encode_scalar(openings[0].r) in with_key
+    assert b"1" in with_key  # the wires
     another = Instance(example.circuit, (), b"\1" * 32, instance.commitments)
     prove(FAST, another, [1], openings)
     assert bound[-1][1:] != with_key[1:]
@@ -175,7 +177,7 @@ def test_no_operating_system_randomness_at_all_still_separates_statements(
 def test_an_identity_among_the_points_starts_again(monkeypatch: pytest.MonkeyPatch) -> None:
     group = ToyGroup(17)
     generators, example = Generators(group), bit()
-    instance, openings = example.instance(generators)
+    instance, openings = toy_instance(generators, example)
     draws: list[list[mpz]] = []
 
     def recording(count: int, order: mpz, *_: object) -> list[mpz]:

@@ -209,7 +209,8 @@ def test_opening_the_first_message_in_two_ways_gives_a_relation_between_generato
     generators, q, example = Generators(group), group.order, bit()
     (W_1,) = generators.W(1)
     log = group.exponent(W_1) * invert(mpz(group.exponent(generators.H)), q) % q
-    instance, openings = example.instance(generators)
+    openings = [Opening((1,), mpz(77))]
+    instance = Instance(example.circuit, (), bytes(32), (commit(generators, openings[0]),))
     prover = _TwoOpenings(honest_prover(generators, instance, example.wires, openings), log, q)
     sets = random_challenges(example.circuit, q)
     with pytest.raises(RelationFound) as caught:
@@ -355,7 +356,7 @@ def witnesses_of_one_instance(
     for wires in wires_of_each:
         openings = []
         for target, values in zip(targets, circuit.line_values(wires, publics), strict=True):
-            unblinded = group.msm([mpz(v) for v in values], generators.J(circuit.slots))
+            unblinded = group.msm([v % group.order for v in values], generators.J(circuit.slots))
             r = (target - group.exponent(unblinded)) * inverse % group.order
             openings.append(Opening(tuple(values), r))
         witnesses.append((wires, openings))
@@ -388,6 +389,7 @@ HIDING_CASES: dict[str, HidingCase] = {
     "bit": (5, bit().circuit, (), [(0,), (1,)]),
     "digit": (5, digit_circuit(), (1,), [(0,), (1,), (2,)]),
     "lookup": (3, lookup_circuit(), (), [(0, 0), (1, 0), (0, 1), (1, 1)]),
+    "lookup, larger": (5, lookup_circuit(), (), [(0, 0), (0, 1), (1, 1)]),
     "two lines": (3, two_line_circuit(), (), [(0, 0), (1, 2), (1, 1)]),
 }
 
@@ -397,6 +399,7 @@ HIDING_CASES: dict[str, HidingCase] = {
     [
         *product(("bit", "lookup", "two lines"), ("random", "constant", "zero")),
         ("digit", "random"),
+        ("lookup, larger", "random"),
     ],
 )
 def test_every_witness_gives_exactly_the_same_proofs(case: str, hashes: str) -> None:

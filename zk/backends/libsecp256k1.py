@@ -33,9 +33,7 @@ from zk.hash_to_curve import hash_to_curve
 _POINT = 64  # sizeof(secp256k1_pubkey)
 _SCALAR_BITS = 256
 
-_WINDOW = (
-    5  # bits a window of a fixed-base table, which takes 107 kB and 5 ms; chosen by measurement
-)
+_WINDOW = 5  # bits; a table of 107 kB takes 5 ms to make (measured)
 _WINDOWS = -(-_SCALAR_BITS // _WINDOW)
 _ENTRIES = 1 << _WINDOW
 _SURPLUS = _WINDOWS * _ENTRIES  # index of −Σ_j 2^(wj)·P in a table
@@ -48,9 +46,7 @@ _BUCKETS_FROM = 400  # terms; below this, one multiplication a term is faster (m
 
 # Where each window starts in a table, in bytes; the last entry leads to the surplus. A digit is
 # added on top.
-_WINDOW_OFFSETS = np.array([*range(0, _SURPLUS, _ENTRIES), _SURPLUS], dtype=np.uint64) * np.uint64(
-    _POINT
-)
+_WINDOW_OFFSETS = np.arange(0, _SURPLUS + 1, _ENTRIES, dtype=np.uint64) * np.uint64(_POINT)
 
 _Addresses = NDArray[np.uint64]
 
