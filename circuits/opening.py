@@ -136,8 +136,10 @@ def decode_revealed(opening: LineOpening) -> RevealedValues:
 
 
 def slots_named(names: Sequence[str]) -> list[int]:
-    """Numbers of the slots that ``names`` name, each once; raises `StatementError` for an unknown name or
-    none."""
+    """Numbers of the slots that ``names`` name, each once.
+
+    Raises `StatementError` for an unknown name, or for none.
+    """
     if not names:
         raise StatementError(f"reveal: name at least one of {', '.join(SLOT_OF)}")
     if not all(name in SLOT_OF for name in names):

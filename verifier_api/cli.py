@@ -272,7 +272,7 @@ def check_opening(
         else:
             print(f"accepted  {claim.claim_id} line {opening.line}")
             for name, value in shown.items():
-                print(f"  {name}: {value}")
+                print(f"  {name}: {_revealed_text(value)}")
     raise typer.Exit(EXIT_ACCEPTED)
 
 
@@ -293,6 +293,12 @@ def _revealed_facts(values: RevealedValues) -> dict[str, Any]:
             "addition": f"{given.addition / 4:+.2f}",
         }
     return shown
+
+
+def _revealed_text(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {part}" for name, part in value.items())
+    return "none committed" if value is None else str(value)
 
 
 # -- nomenclature, contract -------------------------------------------------------------------
