@@ -1,0 +1,429 @@
+"""Everything the story says, in English and French. Facts in braces; styles in square brackets.
+
+A fact is measured or computed while the story is told: no figure stands in a text.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final, Literal, TypeAlias, get_args
+
+from rich.markup import escape
+
+Language: TypeAlias = Literal["en", "fr"]
+LANGUAGES: Final[tuple[Language, ...]] = get_args(Language)
+
+NO_BREAK_SPACE = "\N{NO-BREAK SPACE}"
+
+WORDS: Final[dict[str, tuple[str, str]]] = {
+    # -- opening ---------------------------------------------------------------------------------
+    "title": (
+        "an insurer checks a sale that it never sees",
+        "un assureur vérifie une vente qu'il ne voit jamais",
+    ),
+    "parties": (
+        "[shop]The optician[/] knows what was sold: the codes of the lenses, their prices, the "
+        "eyes they are for.\n[insurer]The insurer[/] must reimburse the right amount, and needs "
+        "none of that to do it.\nBetween them passes one JSON file, with a zero-knowledge proof "
+        "in it.",
+        "[shop]L'opticien[/] sait ce qui a été vendu : les codes des verres, leurs prix, les yeux "
+        "qu'ils corrigent.\n[insurer]L'assureur[/] doit rembourser le juste montant, et n'a besoin "
+        "de rien de tout cela.\nEntre eux passe un fichier JSON, avec une preuve à divulgation "
+        "nulle de connaissance.",
+    ),
+    "colours": (
+        "Colours: [shop]the shop[/] · [secret]secret[/] · [insurer]the insurer[/] · "
+        "[good]accepted[/] · [bad]refused[/]. Every figure is computed or measured in this run.",
+        "Couleurs : [shop]le magasin[/] · [secret]secret[/] · [insurer]l'assureur[/] · "
+        "[good]accepté[/] · [bad]refusé[/]. Chaque chiffre est calculé ou mesuré ici même.",
+    ),
+    # -- 1 sale ----------------------------------------------------------------------------------
+    "sale": ("A sale", "Une vente"),
+    "sale.intro": (
+        "{day}. Two lenses and a frame, from the public LPP nomenclature ({version}, {codes} "
+        "codes). What is [secret]yellow[/] is the patient's business and the shop's:",
+        "{day}. Deux verres et une monture, de la nomenclature LPP publique ({version}, {codes} "
+        "codes). Ce qui est [secret]jaune[/] ne regarde que le patient et le magasin :",
+    ),
+    "article": ("article", "article"),
+    "code": ("LPP code", "code LPP"),
+    "class": ("class", "classe"),
+    "correction": ("correction", "correction"),
+    "price": ("price", "prix"),
+    "total": ("total", "total"),
+    "right_lens": ("right lens", "verre droit"),
+    "left_lens": ("left lens", "verre gauche"),
+    "frame": ("frame", "monture"),
+    "sale.contract": (
+        "The contract [insurer]{contract}[/] reimburses up to {ceiling} for such a pair (level "
+        "{level}: {levels}), of which {frame_ceiling} at most for the "
+        "frame. A ceiling limits what is paid, never the price.",
+        "Le contrat [insurer]{contract}[/] rembourse jusqu'à {ceiling} pour un tel équipement "
+        "(niveau {level} : {levels}), dont {frame_ceiling} au plus pour "
+        "la monture. Un plafond limite le remboursement, jamais le prix.",
+    ),
+    "level.simple": ("simple", "simple"),
+    "level.complex": ("complex", "complexe"),
+    "level.very_complex": ("very complex", "très complexe"),
+    # -- 2 what leaves ---------------------------------------------------------------------------
+    "leaves": ("What stays, and what leaves", "Ce qui reste, et ce qui part"),
+    "stays.head": ("STAYS IN THE SHOP", "RESTE AU MAGASIN"),
+    "leaves.head": ("LEAVES FOR THE INSURER", "PART CHEZ L'ASSUREUR"),
+    "leaves.class": ("class {name}", "classe {name}"),
+    "leaves.commitment": ("sealed {commitment}", "scellé {commitment}"),
+    "leaves.hides.lens": (
+        "one of {codes} codes, {cells} correction ranges",
+        "un parmi {codes} codes, {cells} plages de correction",
+    ),
+    "leaves.hides.frame": ("one of {codes} codes", "un parmi {codes} codes"),
+    "stays.blinding": ("+ a random blinding", "+ un aléa"),
+    "amounts": ("amounts", "montants"),
+    "amounts.leaves": (
+        "lenses {lenses}, frame {frame}",
+        "verres {lenses}, monture {frame}",
+    ),
+    "envelope": ("envelope", "enveloppe"),
+    "envelope.stays": ("keys, openings file", "clés, fichier d'ouvertures"),
+    "envelope.leaves": (
+        "optician, contract, date, random beneficiary reference",
+        "opticien, contrat, date, référence aléatoire du bénéficiaire",
+    ),
+    "proof": ("proof", "preuve"),
+    "proof.stays": ("{wires} secret wires", "{wires} fils secrets"),
+    "proof.leaves": (
+        "{proof} bytes + signature; claim {claim} bytes",
+        "{proof} octets + signature ; demande {claim} octets",
+    ),
+    "leaves.says": (
+        "The proof says: each sealed code is in its class, each sealed price within its limit, and "
+        "the amounts fit the sealed prices less the public payer's shares. It says nothing else, "
+        "ever, to whatever computer: all codes of a class, and all prices that allow the amounts, "
+        "explain these bytes equally well.",
+        "La preuve dit : chaque code scellé est dans sa classe, chaque prix scellé sous sa limite, "
+        "et les montants tiennent dans les prix scellés moins la part du payeur public. Elle ne "
+        "dit rien d'autre, jamais, à quelque ordinateur que ce soit : tous les codes d'une classe, "
+        "et tous les prix permettant les montants, expliquent aussi bien ces octets.",
+    ),
+    "leaves.hash": (
+        "[soft]A plain hash would not do: SHA-256 of the right lens's code gives the code away "
+        "after {tries} tries, in {ms}.[/]",
+        "[soft]Un simple hachage ne suffirait pas : SHA-256 du code du verre droit livre le code "
+        "en {tries} essais, en {ms}.[/]",
+    ),
+    "process": (
+        "finished in {ms}, start of the program included",
+        "terminé en {ms}, lancement compris",
+    ),
+    # -- 3 verdict -------------------------------------------------------------------------------
+    "verdict": ("The insurer judges", "L'assureur juge"),
+    "verdict.intro": (
+        "By [insurer]its own[/] contract, table, keys and clock; the claim only says which.",
+        "Avec [insurer]ses propres[/] contrat, table, clés et horloge ; la demande dit seulement "
+        "lesquels.",
+    ),
+    "verdict.by": (
+        "over {backend} in {total}, the proof itself in {proof}",
+        "sur {backend} en {total}, dont la preuve {proof}",
+    ),
+    "verdict.note.libsecp256k1": (
+        "C library, the default; its first claim, start included",
+        "bibliothèque C, par défaut ; première demande, mise en route comprise",
+    ),
+    "verdict.note.py_ecc": (
+        "pure Python; shares no arithmetic with the other",
+        "Python pur ; aucune arithmétique commune avec l'autre",
+    ),
+    "accepted": ("accepted", "acceptée"),
+    "refused": ("refused", "refusée"),
+    "verdict.limits": (
+        "[soft]Accepted means: the numbers are true of what was sealed. That the lens was "
+        "delivered no proof can say; the seal is signed and can be opened, which makes a lie "
+        "costly.[/]",
+        "[soft]Acceptée veut dire : les chiffres sont vrais de ce qui est scellé. Qu'un verre a "
+        "été livré, aucune preuve ne le dit ; mais le sceau est signé et peut s'ouvrir, et mentir "
+        "coûte cher.[/]",
+    ),
+    # -- 4 lies ----------------------------------------------------------------------------------
+    "lies": ("{count} lies", "{count} mensonges"),
+    "lies.intro": (
+        "The liar is a registered optician with this same source code, every check of its prover "
+        "taken out. He makes each claim for real, balances every sum he can, and signs with his "
+        "own key.",
+        "Le menteur est un opticien inscrit, avec ce même code source, tous les contrôles du "
+        "prouveur ôtés. Il fabrique vraiment chaque demande, équilibre toutes les sommes qu'il "
+        "peut, et signe de sa clé.",
+    ),
+    "lies.control": (
+        "For comparison: told the truth, the changed software makes a claim that is",
+        "Pour comparer : nourri de la vérité, le logiciel modifié fait une demande",
+    ),
+    "lie.class": ("The code of another class", "Le code d'une autre classe"),
+    "lie.class.how": (
+        "Sells a simple lens (code of {sold}), declares a {level} one ({declared}).",
+        "Vend un verre simple (code de {sold}), en déclare un {level} ({declared}).",
+    ),
+    "lie.cap": ("A price a cent over the network's cap", "Un centime au-dessus du tarif du réseau"),
+    "lie.cap.how": (
+        "Sells the right lens at {price}; the network's cap is {cap}.",
+        "Vend le verre droit {price} ; le réseau le limite à {cap}.",
+    ),
+    "lie.price": (
+        "An amount a cent over the hidden price",
+        "Un centime de plus que le prix caché",
+    ),
+    "lie.price.how": (
+        "Claims {claimed} for lenses of which {price} is left to pay.",
+        "Demande {claimed} pour des verres dont il reste {price} à payer.",
+    ),
+    "lie.swap": ("Swapped lines", "Lignes échangées"),
+    "lie.swap.how": (
+        "Puts the sealed frame in the place of the right lens, and the lens in its place.",
+        "Met la monture scellée à la place du verre droit, et le verre à la sienne.",
+    ),
+    "lie.ceiling": ("A total over the ceiling", "Un total au-dessus du plafond"),
+    "lie.ceiling.how": (
+        "Claims {claimed} where {ceiling} is the most; his prices would allow it.",
+        "Demande {claimed} au lieu de {ceiling} au plus ; ses prix le permettraient.",
+    ),
+    "lie.contract": (
+        "A claim reused for another contract",
+        "Une demande resservie à un autre contrat",
+    ),
+    "lie.contract.how": (
+        "Sends an accepted claim again, for a contract with the very same figures.",
+        "Renvoie une demande acceptée, pour un contrat aux chiffres identiques.",
+    ),
+    "lie.optician": ("Another optician's name", "Le nom d'un autre opticien"),
+    "lie.optician.how": (
+        "A second registered optician takes the accepted claim for his own.",
+        "Un second opticien inscrit fait sienne la demande acceptée.",
+    ),
+    "lie.bit": ("One flipped bit", "Un seul bit inversé"),
+    "lie.bit.how": (
+        "One of the proof's {bits} bits, drawn at random, {tries} times: {refused} refused.",
+        "Un des {bits} bits de la preuve, tiré au sort, {tries} fois : {refused} refus.",
+    ),
+    "lie.mixed": ("Class B amount in a mixed basket", "Montant de classe B, panier mixte"),
+    "lie.mixed.how": (
+        "Beside a hidden {frame} class A frame {left} is left for the lenses; claims {claimed}.",
+        "Près d'une monture A cachée à {frame}, il reste {left} aux verres ; demande {claimed}.",
+    ),
+    "lie.beneficiary": ("The same sale for somebody else", "La même vente pour un autre"),
+    "lie.beneficiary.how": (
+        "Sends the accepted claim again under another beneficiary and a new number.",
+        "Renvoie la demande acceptée pour un autre bénéficiaire, sous un nouveau numéro.",
+    ),
+    "lies.honest": ("honest software", "logiciel honnête"),
+    "lies.honest.refuses": ("refuses to make it: {words}", "refuse de la faire : {words}"),
+    "lies.altered": (
+        "old signature",
+        "non resignée",
+    ),
+    "lies.resent": ("sent as it is", "telle quelle"),
+    "lies.anew": (
+        "signed anew",
+        "resignée",
+    ),
+    "lies.lying": (
+        "a liar is caught",
+        "un menteur est pris",
+    ),
+    "lies.false": (
+        "{count} of {of} equations is false, and that is enough",
+        "{count} équation sur {of} est fausse, et cela suffit",
+    ),
+    "lies.end": (
+        "{caught} of {count} lies caught by the insurer. {refused} of them the honest software "
+        "would not make at all; the others bend a claim that was accepted.",
+        "{caught} mensonges sur {count} pris par l'assureur. {refused} que le logiciel honnête "
+        "refuse de faire ; les autres déforment une demande acceptée.",
+    ),
+    # -- 5 audit ---------------------------------------------------------------------------------
+    "audit": ("An audit", "Un contrôle"),
+    "audit.intro": (
+        "Months later an auditor needs [secret]code and price[/] of the right lens, not the eye "
+        "behind it. The shop opens that line in part, for this purpose: “{purpose}”.",
+        "Des mois plus tard, un contrôleur a besoin [secret]du code et du prix[/] du verre droit, "
+        "pas de l'œil. Le magasin ouvre cette ligne en partie, pour ce motif : « {purpose} ».",
+    ),
+    "audit.purpose": ("audit 42, right lens", "contrôle 42, verre droit"),
+    "audit.other_purpose": ("marketing", "marketing"),
+    "audit.learns": (
+        "The auditor learns code [secret]{code}[/] and price [secret]{price}[/]; the correction "
+        "stays sealed.",
+        "Le contrôleur apprend le code [secret]{code}[/] et le prix [secret]{price}[/] ; la "
+        "correction reste scellée.",
+    ),
+    "audit.true": ("as opened", "telle qu'ouverte"),
+    "audit.wrong_purpose": ("shown for “{purpose}”", "montrée pour « {purpose} »"),
+    "audit.altered": ("a cent off the price", "un centime de moins au prix"),
+    "audit.moved": ("passed off as the left lens", "présentée comme le verre gauche"),
+    # -- 6 pair ----------------------------------------------------------------------------------
+    "pair": ("The same sale, telling less", "La même vente, en dire moins"),
+    "pair.intro": (
+        "The ceiling depends on the [insurer]level of the pair[/] alone. The statement “pair” "
+        "proves the level and hides even the classes.",
+        "Le plafond ne dépend que du [insurer]niveau de la paire[/]. L'énoncé « pair » prouve le "
+        "niveau et cache jusqu'aux classes.",
+    ),
+    "pair.learns": ("the insurer learns", "l'assureur apprend"),
+    "pair.with_classes": ("with classes", "avec les classes"),
+    "pair.level_only": ("level only", "niveau seul"),
+    "pair.lens": (
+        "{name}: {codes} codes, {cells} ranges",
+        "{name} : {codes} codes, {cells} plages",
+    ),
+    "pair.union": ("{codes} codes, {cells} ranges", "{codes} codes, {cells} plages"),
+    "pair.level": ("level of the pair", "niveau de la paire"),
+    "pair.which": (
+        "which eye needs more",
+        "quel œil est plus corrigé",
+    ),
+    "yes": ("yes", "oui"),
+    "no": ("no longer", "plus"),
+    "pair.size": ("proof", "preuve"),
+    "bytes": ("{count} bytes", "{count} octets"),
+    # -- 7 batch ---------------------------------------------------------------------------------
+    "batch": ("A batch with bad apples", "Un lot, et des brebis galeuses"),
+    "batch.intro": (
+        "{count} claims, all different. One has a bit of its proof flipped, one claims a cent too "
+        "much; both are properly signed, their places drawn at random. The insurer adds all "
+        "proofs up in one sum, and searches by halves only because that fails.",
+        "{count} demandes, toutes différentes. L'une a un bit de sa preuve inversé, l'autre "
+        "demande un centime de trop ; toutes deux bien signées, à des places tirées au sort. L'assureur "
+        "additionne toutes les preuves en une somme, et ne cherche par moitiés que parce qu'elle "
+        "échoue.",
+    ),
+    "batch.number": ("no. {number}", "n° {number}"),
+    "batch.flipped": ("flipped bit", "bit inversé"),
+    "batch.cent": ("a cent too much", "un centime de trop"),
+    "batch.good": (
+        "the other {count}: accepted, in {ms} ({each} a claim)",
+        "les {count} autres : acceptées, en {ms} ({each} par demande)",
+    ),
+    "batch.clean": (
+        "without the bad ones: {ms} ({each} a claim), {factor} times as fast as one by one",
+        "sans les mauvaises : {ms} ({each} par demande), {factor} fois plus vite qu'une à une",
+    ),
+    # -- 8 times ---------------------------------------------------------------------------------
+    "times": ("The times, on this machine", "Les temps, sur cette machine"),
+    "times.intro": (
+        "Medians of {runs}, the whole way: from the sale to the signed claim, from the claim to "
+        "the verdict.",
+        "Médianes de {runs}, de bout en bout : de la vente à la demande signée, de la demande au "
+        "verdict.",
+    ),
+    "statement": ("statement", "énoncé"),
+    "wires": ("wires", "fils"),
+    "times.proof": ("proof", "preuve"),
+    "times.prove": ("to prove", "prouver"),
+    "times.verify": ("to judge", "juger"),
+    "times.unit": (
+        "[soft]One point multiplication of libsecp256k1 from Python: {unit}.[/]",
+        "[soft]Une multiplication de point par libsecp256k1 depuis Python : {unit}.[/]",
+    ),
+    # -- end -------------------------------------------------------------------------------------
+    "end.good": (
+        "Everything went as told: {checks} of {checks} checks, in {seconds} s.",
+        "Tout s'est passé comme annoncé : {checks} contrôles sur {checks}, en {seconds} s.",
+    ),
+    "end.bad": (
+        "Not as told: {failed} of {checks} checks.",
+        "Pas comme annoncé : {failed} contrôles sur {checks}.",
+    ),
+    "end.next": (
+        "[soft]Next: README.md · docs/protocol.md · docs/limitations.md · make test[/]",
+        "[soft]Ensuite : README.md · docs/protocol.md · docs/limitations.md · make test[/]",
+    ),
+    "failed": ("NOT AS TOLD", "PAS COMME ANNONCÉ"),
+    # -- reason codes, in words ------------------------------------------------------------------
+    "reason.optician_unknown": (
+        "no such key of this optician is registered and valid",
+        "aucune clé valide de cet opticien n'est inscrite",
+    ),
+    "reason.signature_invalid": (
+        "the signature does not cover this claim",
+        "la signature ne couvre pas cette demande",
+    ),
+    "reason.contract_mismatch": (
+        "the claim is made for another insurer or contract",
+        "la demande vaut pour un autre assureur ou contrat",
+    ),
+    "reason.ceiling_exceeded": (
+        "an amount is over its reimbursement ceiling",
+        "un montant dépasse son plafond de remboursement",
+    ),
+    "reason.proof_malformed": (
+        "the proof is not canonically encoded for this statement",
+        "la preuve n'a pas le codage canonique de cet énoncé",
+    ),
+    "reason.proof_invalid": (
+        "the proof does not prove this claim",
+        "la preuve ne prouve pas cette demande",
+    ),
+    "reason.opening_other_line": (
+        "the opening is of another line than the claim has",
+        "l'ouverture est celle d'une autre ligne",
+    ),
+    "reason.opening_other_purpose": (
+        "the opening was made for another purpose",
+        "l'ouverture a été faite pour un autre motif",
+    ),
+    "reason.opening_invalid": (
+        "the revealed values are not those that were sealed",
+        "les valeurs révélées ne sont pas celles du sceau",
+    ),
+}
+
+
+def _bind_marks(text: str) -> str:
+    """French puts a space before some marks; no line may break there."""
+    text = re.sub(r" (?=[:;?!»%€])", NO_BREAK_SPACE, text)
+    return text.replace("« ", f"«{NO_BREAK_SPACE}")
+
+
+class Speaker:
+    """Says a text of the catalogue in one language, with its facts filled in."""
+
+    def __init__(self, language: Language) -> None:
+        self.language = language
+        self._index = LANGUAGES.index(language)
+
+    def __call__(self, key: str, **facts: object) -> str:
+        """The text; facts are escaped, so that no bracket in them becomes a style."""
+        safe = {name: escape(str(fact)) for name, fact in facts.items()}
+        text = WORDS[key][self._index].format(**safe)
+        return _bind_marks(text) if self.language == "fr" else text
+
+    def reason(self, reason: str | None) -> str:
+        """A reason code in words; a code that the story does not expect stands for itself."""
+        key = f"reason.{reason}"
+        return self(key) if key in WORDS else str(reason)
+
+    def euros(self, cents: int) -> str:
+        """123456 → 1,234.56 € or 1 234,56 €."""
+        whole, rest = divmod(cents, 100)
+        if self.language == "fr":
+            return f"{whole:,}".replace(",", "\N{NARROW NO-BREAK SPACE}") + f",{rest:02} €"
+        return f"{whole:,}.{rest:02} €"
+
+    def number(self, value: int) -> str:
+        """A count with its thousands apart."""
+        text = f"{value:,}"
+        return text.replace(",", "\N{NARROW NO-BREAK SPACE}") if self.language == "fr" else text
+
+    def decimal(self, value: float) -> str:
+        """One figure after the point."""
+        text = f"{value:.1f}"
+        return text.replace(".", ",") if self.language == "fr" else text
+
+    def milliseconds(self, value: float) -> str:
+        """Three figures or so, in the unit that suits."""
+        text = f"{value:.2f} ms" if value < 1 else f"{value:.1f} ms"
+        if value < 0.1:
+            text = f"{value * 1000:.1f} µs"
+        elif value >= 1000:
+            text = f"{value / 1000:.1f} s"
+        elif value >= 100:
+            text = f"{value:.0f} ms"
+        return text.replace(".", ",") if self.language == "fr" else text
