@@ -188,7 +188,7 @@ def make_claim(
         amounts = Amounts(sale.amounts.lenses_cents, sale.amounts.frame_cents)
     publics = statement.publics(day, amounts)
     wires = statement.wires(articles, amounts)
-    claim_id = sale.claim_id or encode_base64url(os.urandom(16))
+    claim_id = sale.claim_id or os.urandom(16).hex()
     openings = [
         fresh_opening(
             generators, values, secret=identity.hedge_key, context=f"{claim_id}/{number}".encode()

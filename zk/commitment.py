@@ -122,7 +122,7 @@ def open_partially(
 ) -> PartialOpening:
     """Reveal the slots ``reveal`` of a line for ``purpose`` and prove knowledge of the others.
 
-    Raises `StatementError` for a slot that does not exist.
+    Raises `StatementError` for a slot that does not exist; `WitnessError` with probability 1/q.
     """
     group, slots = generators.group, len(opening.values)
     q = group.order

@@ -16,7 +16,7 @@ high digits' indicators. The matrix product runs in float64 on limbs and is exac
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from math import prod
 from operator import mul
@@ -42,7 +42,7 @@ MAX_LOW = 1 << 53 - 16 - _CHUNK_BITS  # longest vector for which `_contract` is 
 class Point:
     """Where to evaluate: wires f (n scalars), x, powers of y (E + L scalars), public inputs."""
 
-    f: Sequence[Scalar]
+    f: Sequence[Scalar] = field(repr=False)  # a prover's are secret
     x: Scalar
     y_powers: Sequence[Scalar]
     publics: Sequence[int]

@@ -107,13 +107,22 @@ class Group(ABC):
         return self.msm(scalars, [base.point for base in bases])
 
     def fixed_digit_sum(self, digits: Sequence[int], bases: Sequence[FixedBase]) -> Point:
-        """``Σ digits[i]·bases[i]`` for digits in [0, 32): one table entry a digit."""
+        """``Σ digits[i]·bases[i]`` for digits in [0, 32): one table entry a digit.
+
+        Raises `EncodingError` for a digit outside.
+        """
+        self.require_digits(digits)
         return self.msm([mpz(digit) for digit in digits], [base.point for base in bases])
 
     def require_scalars(self, scalars: Sequence[Scalar]) -> None:
         """Raise `EncodingError` unless every scalar is in [0, q)."""
         if scalars and not (min(scalars) >= 0 and max(scalars) < self.order):
             raise EncodingError("a scalar is not in [0, q)")
+
+    def require_digits(self, digits: Sequence[int]) -> None:
+        """Raise `EncodingError` unless every digit is in [0, `FIXED_DIGIT_LIMIT`)."""
+        if digits and not 0 <= min(digits) <= max(digits) < FIXED_DIGIT_LIMIT:
+            raise EncodingError(f"a digit is not in [0, {FIXED_DIGIT_LIMIT})")
 
     def require_proper(self, point: Point) -> Point:
         """``point`` itself; raises `EncodingError` for the identity, which no wire format

@@ -368,7 +368,7 @@ class Circuit:
             "a selector cannot reach every row",
         )
         _require(all(selector.digits), "a selector's digit has no wire")
-        _require(selector.degree <= MAX_DEGREE, f"a selector has at most {MAX_DEGREE} digits")
+        _require(1 <= selector.degree <= MAX_DEGREE, f"a selector has 1 to {MAX_DEGREE} digits")
         _require(prod(selector.radix) <= 2 * MAX_ROWS, "a selector numbers far too many rows")
         wires = [wire for digit in selector.digits for wire in digit]
         _require(len(set(wires)) == len(wires), "a selector uses a wire twice")
@@ -448,13 +448,16 @@ class Circuit:
         """Raise `WitnessError` naming the first equation that fails; no value is ever told."""
         if len(wires) != self.wires:
             raise WitnessError("wrong number of wires")
-        for number, equation in enumerate(self.equations):
-            if isinstance(equation, Digit):
-                holds = 0 <= equation.form.value(wires, publics) < equation.base
-            else:
-                holds = self.value(equation.expression, wires, publics) == 0
-            if not holds:
-                raise WitnessError(f"not satisfied: {equation.label or f'equation {number}'}")
+        # Digits first: a column can be read only where the selector's digits are one-hot.
+        for kind in (Digit, Zero):
+            for number, equation in enumerate(self.equations):
+                if isinstance(equation, kind) and not self._holds(equation, wires, publics):
+                    raise WitnessError(f"not satisfied: {equation.label or f'equation {number}'}")
+
+    def _holds(self, equation: Equation, wires: Sequence[int], publics: Sequence[int]) -> bool:
+        if isinstance(equation, Digit):
+            return 0 <= equation.form.value(wires, publics) < equation.base
+        return self.value(equation.expression, wires, publics) == 0
 
     def line_values(self, wires: Sequence[int], publics: Sequence[int]) -> list[list[int]]:
         """m_{l,s}: what the lines commit to, for given wires and public inputs."""
@@ -567,6 +570,8 @@ class CircuitBuilder:
 
     def column(self, selector: Selector, column: int) -> Column:
         """The entry of a column in the row that ``selector`` (made here) points at."""
+        if selector not in self._selectors:
+            raise StatementError("the selector was not made by this builder")
         return Column(self._selectors.index(selector), column)
 
     def line(self, values: Mapping[int, Value]) -> None:

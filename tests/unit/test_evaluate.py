@@ -166,7 +166,6 @@ def test_a_digit_equation_without_wires(constant: int) -> None:
     assert_textbook(builder.build(), draw(1, 1), x, y, [])
 
 
-@pytest.mark.xfail(raises=IndexError, reason="a selector without digits passes, unevaluable")
 def test_a_selector_without_digits_is_refused_or_evaluated() -> None:
     builder = CircuitBuilder(1)
     selector = builder.select(Table(((5,),)), ())

@@ -179,15 +179,16 @@ class Libsecp256k1(Group):
         self.require_scalars(scalars)
         if not bases:
             return IDENTITY
-        offsets = np.zeros((len(bases), _WINDOWS + 1), dtype=np.uint64)
+        offsets = np.zeros((len(scalars), _WINDOWS + 1), dtype=np.uint64)
         np.multiply(_window_digits(scalars, _WINDOW), np.uint64(_POINT), out=offsets[:, :_WINDOWS])
         offsets += _WINDOW_OFFSETS
         return self._table_sum(offsets, bases)
 
     def fixed_digit_sum(self, digits: Sequence[int], bases: Sequence[FixedBase]) -> Point:
+        self.require_digits(digits)
         if not bases:
             return IDENTITY
-        offsets = np.full((len(bases), 2), _MINUS_ONE, dtype=np.uint64)
+        offsets = np.full((len(digits), 2), _MINUS_ONE, dtype=np.uint64)
         offsets[:, 0] = digits  # entry v of window 0 is (v + 1)·P
         return self._table_sum(offsets * np.uint64(_POINT), bases)
 
@@ -195,6 +196,8 @@ class Libsecp256k1(Group):
         """Sum of table entries: row i of ``offsets`` lists places, in bytes, in the table of base
         i."""
         starts = [base.address for base in bases if isinstance(base, _Table)]
+        if len(starts) != len(offsets):
+            raise ValueError("as many factors as prepared bases are needed")
         addresses = offsets + np.array(starts, dtype=np.uint64)[:, None]
         return self._combine(addresses.reshape(-1))
 

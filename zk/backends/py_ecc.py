@@ -53,7 +53,9 @@ class PyEcc(Group):
         return _pack((x, _P - y))
 
     def encode(self, point: Point) -> bytes:
-        x, y = _unpack(self.require_proper(point))
+        if len(self.require_proper(point)) != 64:
+            raise EncodingError("not a point of this backend")
+        x, y = _unpack(point)
         return bytes([2 + (y & 1)]) + x.to_bytes(32, "big")
 
     def decode(self, data: bytes) -> Point:
