@@ -15,7 +15,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from circuits.canonical import encode_base64url
 from circuits.claim import Claim
 from circuits.compiled import CompiledStatement
 from circuits.contract import Contract, StatementName, parse_contract
@@ -197,8 +196,3 @@ class World:
 def short_commitment(text: str) -> str:
     """A commitment as people compare them: first and last characters."""
     return f"{text[:10]}…{text[-6:]}"
-
-
-def short_digest(data: bytes) -> str:
-    """A digest, likewise."""
-    return short_commitment(encode_base64url(data))

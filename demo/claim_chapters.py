@@ -177,7 +177,7 @@ def _side_by_side(stage: Stage, world: World, case: Case, claim_bytes: int) -> T
         size = world.table.class_size(line.regroupement or "", world.day)
         hides = "leaves.hides.lens" if size.carries_correction else "leaves.hides.frame"
         leaves = (
-            f"{say('leaves.class', name=line.regroupement)} [soft]·[/] "
+            f"{say('leaves.class', name=line.regroupement)}\n"
             f"{say(hides, codes=size.codes, cells=size.cells)}\n"
             f"{say('leaves.commitment', commitment=short_commitment(line.commitment))}"
         )

@@ -25,7 +25,7 @@ def tell(stage: Stage, folder: Path, batch: int) -> None:
     """All chapters; ``folder`` is empty and takes the files, ``batch`` is a number of claims."""
     say, start = stage.say, time.perf_counter()
     title = f"[head]clairobscur[/]  {say('title')}"
-    text = f"{say('parties')}\n\n[soft]{say('colours')}[/]"
+    text = f"{say('parties')}\n\n{say('colours')}"
     stage.console.print()
     stage.console.print(Panel(text, title=title, box=box.ROUNDED, border_style="soft", padding=1))
     files = Files(folder)

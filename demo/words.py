@@ -290,9 +290,9 @@ WORDS: Final[dict[str, tuple[str, str]]] = {
         "much; both are properly signed, their places drawn at random. The insurer adds all "
         "proofs up in one sum, and searches by halves only because that fails.",
         "{count} demandes, toutes différentes. L'une a un bit de sa preuve inversé, l'autre "
-        "demande un centime de trop ; toutes deux bien signées, à des places tirées au sort. L'assureur "
-        "additionne toutes les preuves en une somme, et ne cherche par moitiés que parce qu'elle "
-        "échoue.",
+        "demande un centime de trop ; toutes deux bien signées, aux places tirées au sort. "
+        "L'assureur additionne toutes les preuves en une somme, et ne cherche par moitiés "
+        "que parce qu'elle échoue.",
     ),
     "batch.number": ("no. {number}", "n° {number}"),
     "batch.flipped": ("flipped bit", "bit inversé"),
