@@ -40,24 +40,20 @@ def prove(shop: Console, *more: str | Path, sale: str = "sale.json", stdin: byte
 
 
 def check(shop: Console, *more: str | Path, claim: str = "claim.json", stdin: bytes = b"") -> Done:
-    return shop.verifier(
-        *("check", claim, "--contract", CONTRACT, "--optician-keys", "keys.json", *more),
-        stdin=stdin,
-    )
+    own: tuple[str | Path, ...] = ("--contract", CONTRACT, "--optician-keys", "keys.json")
+    return shop.verifier("check", claim, *own, *more, stdin=stdin)
 
 
 def check_batch(shop: Console, source: str, *more: str, stdin: bytes = b"") -> Done:
-    return shop.verifier(
-        *("check-batch", source, "--contract", CONTRACT, "--optician-keys", "keys.json", *more),
-        stdin=stdin,
-    )
+    own: tuple[str | Path, ...] = ("--contract", CONTRACT, "--optician-keys", "keys.json")
+    return shop.verifier("check-batch", source, *own, *more, stdin=stdin)
 
 
-def check_opening(shop: Console, *more: str, purpose: str = PURPOSE, stdin: bytes = b"") -> Done:
+def check_opening(
+    shop: Console, opening: str = "opening.json", *, purpose: str = PURPOSE, stdin: bytes = b""
+) -> Done:
     return shop.verifier(
-        "check-opening",
-        *(more or ("opening.json",)),
-        *("--claim", "claim.json", "--purpose", purpose, "--json"),
+        *("check-opening", opening, "--claim", "claim.json", "--purpose", purpose, "--json"),
         stdin=stdin,
     )
 

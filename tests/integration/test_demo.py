@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import re
+import shlex
 import string
 import subprocess
 import sys
@@ -238,3 +239,32 @@ def test_a_reason_without_words_stands_for_itself(language: Language) -> None:
     say = Speaker(language)
     assert say.reason("never_heard_of") == "never_heard_of"
     assert say.reason("proof_invalid") != "proof_invalid"
+
+
+# -- the README -------------------------------------------------------------------------------
+
+
+def test_the_commands_of_the_readme_work(repository: Path, tmp_path: Path) -> None:
+    """Its shell lines, word by word, in a folder that has the examples."""
+    text = (repository / "README.md").read_text("utf-8")
+    block = re.search(r"```sh\n(.*?)```", text, re.DOTALL)
+    assert block
+    (tmp_path / "examples").symlink_to(repository / "examples", target_is_directory=True)
+    modules = {"optician": "optician", "verifier": "verifier_api"}
+    ran = []
+    for line in block[1].replace("\\\n", " ").splitlines():
+        words = shlex.split(line, comments=True)
+        if not words:
+            continue
+        done = subprocess.run(
+            [sys.executable, "-m", modules[words[0]], *words[1:]],
+            cwd=tmp_path,
+            env=os.environ | {"PYTHONPATH": str(repository)},
+            capture_output=True,
+            encoding="utf-8",
+            timeout=60,
+            check=False,
+        )
+        assert done.returncode == 0, line + done.stdout + done.stderr
+        ran.append(words[1])
+    assert ran == ["keygen", "prove", "check", "open", "check-opening"]
