@@ -54,6 +54,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--lang", choices=LANGUAGES, default=LANGUAGES[0])
     parser.add_argument("--batch", type=int, default=BATCH, help="claims in the batch, 2 or more")
     given = parser.parse_args(arguments)
+    if given.batch < 2:
+        parser.error("--batch: two bad claims need two places")
     language: Language = given.lang
     stage = Stage(Speaker(language))
     with tempfile.TemporaryDirectory(prefix="clairobscur-") as folder:

@@ -120,6 +120,15 @@ def test_a_story_that_goes_wrong_ends_badly(
     assert "this is so" not in printed
 
 
+def test_a_batch_too_small_for_two_bad_claims_is_refused(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(SystemExit) as stop:
+        story.main(["--batch", "1"])
+    assert stop.value.code == 2
+    assert "--batch" in capsys.readouterr().err
+
+
 # -- lies -------------------------------------------------------------------------------------
 
 
