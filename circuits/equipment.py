@@ -169,10 +169,11 @@ class EquipmentStatement(CompiledStatement):
         frame_claimed = min(frame, self.frame_ceiling_cents)
         if self._mixed and self._class_a_lenses:
             frame_claimed = min(frame_claimed, ceiling_left)
+        frame_claimed = max(frame_claimed, 0)
         lenses_claimed = min(lenses, self.ceiling_cents - frame_claimed)
         if self._mixed and not self._class_a_lenses:
             lenses_claimed = min(lenses_claimed, ceiling_left)
-        return Amounts(max(lenses_claimed, 0), max(frame_claimed, 0))
+        return Amounts(max(lenses_claimed, 0), frame_claimed)
 
     def _net_cents(self, articles: Sequence[Article]) -> tuple[int, int, int]:
         """Lenses and frame less the shares, and the ceiling less the class A prices, in cents."""
