@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import json
 import traceback
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from functools import cache
 from typing import Any
@@ -20,12 +20,11 @@ import pytest
 from gmpy2 import mpz
 
 from circuits.canonical import encode_base64url
-from circuits.claim import Claim, ClaimAmounts, ClaimBody, context_digest, sign_claim
-from circuits.compiled import Amounts, CompiledStatement
+from circuits.claim import Claim, ClaimAmounts, ClaimBody, sign_claim
+from circuits.compiled import Amounts
 from circuits.contract import Contract, EquipmentLevel, contract_digest, load_sample
 from circuits.declaration import Declaration, DeclaredLine
 from circuits.equipment import EquipmentStatement
-from circuits.gadgets import Range
 from circuits.nomenclature import Nomenclature
 from circuits.slots import encode_day
 from circuits.statements import compile_statement
@@ -45,67 +44,9 @@ from tests.support.claims import (
     sale_document,
     sample_sale,
 )
-from tests.support.deviating_prover import prove_anything
+from tests.support.liar import Tale, tale, wires_for
 from tests.support.tables import limits_table
-from zk.commitment import commit, fresh_opening
-from zk.encoding import encode_proof
 from zk.errors import StatementError, WitnessError
-from zk.instance import Instance
-
-Wires = dict[int, int]
-Values = list[list[int]]
-
-
-# -- telling a lie -----------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Tale:
-    """An honest claim's envelope, and the wires and line values that its sale has."""
-
-    body: ClaimBody
-    statement: CompiledStatement
-    wires: list[int]
-    values: Values
-
-    def tell(
-        self,
-        wires: Mapping[int, int] | None = None,
-        values: Mapping[tuple[int, int], int] | None = None,
-        **changes: Any,
-    ) -> Claim:
-        """The claim with other wires, other committed values ((line, slot), both from 0) and other
-        fields of the body; proof and signature are made for what it then says."""
-        g = generators()
-        lied = [list(line) for line in self.values]
-        for (line, slot), value in (values or {}).items():
-            lied[line][slot] = value
-        spoken = [(wires or {}).get(number, wire) for number, wire in enumerate(self.wires)]
-        openings = [fresh_opening(g, [value % g.group.order for value in line]) for line in lied]
-        commitments = tuple(commit(g, opening) for opening in openings)
-        fields = self.body.model_dump() | changes
-        for line, point in zip(fields["lines"], commitments, strict=True):
-            line["commitment"] = encode_base64url(g.group.encode(point))
-        body = ClaimBody.model_validate(fields)
-        publics: tuple[int, ...] = (encode_day(body.date_of_service),)
-        if body.amounts is not None:
-            publics += (body.amounts.lenses_cents, body.amounts.frame_cents)
-        instance = Instance(self.statement.circuit, publics, context_digest(body), commitments)
-        proof = prove_anything(g, instance, spoken, openings)
-        return sign_claim(body, encode_proof(proof, g.group), identity().signing_key)
-
-
-def tale(
-    sale: Sale,
-    of_contract: Contract | None = None,
-    table: Nomenclature | None = None,
-) -> Tale:
-    terms, rows = of_contract or contract(), table or nomenclature()
-    claim, openings = make_claim(sale, terms, rows, identity(), generators(), NOW)
-    body = ClaimBody.model_validate(claim.model_dump(exclude={"proof", "signature"}))
-    statement = compile_statement(body.declaration(), terms, rows, sale.date_of_service)
-    wires = statement.wires([item.article() for item in sale.items()], body.claimed())
-    return Tale(body, statement, wires, [list(opening.values) for opening in openings.openings])
 
 
 def refusal(
@@ -116,16 +57,6 @@ def refusal(
     reason = insurer.judge(claim).reason
     assert [verdict.reason for verdict in insurer.judge_batch([claim])] == [reason]
     return reason or "accepted"
-
-
-def wires_for(part: Range, value: int) -> list[Wires]:
-    """Digits that say ``value``, which is one below or above the range: the right sum with one
-    digit that is none, and proper digits that sum to the nearest value."""
-    assert value in (-1, part.cap + 1)
-    nearest = part.assignment(min(max(value, 0), part.cap))
-    lightest, weight, _ = part.digits[-1]
-    assert weight == 1
-    return [nearest | {lightest: nearest[lightest] + (1 if value > 0 else -1)}, nearest]
 
 
 def equipment_of(story: Tale) -> EquipmentStatement:
@@ -349,12 +280,12 @@ def test_a_pair_of_another_level(level: EquipmentLevel, right: str, left: str) -
     other = compile_statement(declaration, contract(), nomenclature(), DAY)
     sold = [item.article() for item in sale.items()]
     wires = other.wires(sold, Amounts(0, 0))
-    story = Tale(truth.body, other, wires, truth.values)
+    story = Tale(identity(), truth.body, other, wires, truth.values)
     assert refusal(story.tell(level=level)) == "proof_invalid"
     # The rows of lenses that have this level, and the codes sold.
     codes = [row_of(right).code, row_of(left).code, sold[2].code]
     instead = [replace(article, code=code) for article, code in zip(sold, codes, strict=True)]
-    story = Tale(truth.body, other, other.wires(instead, Amounts(0, 0)), truth.values)
+    story = Tale(identity(), truth.body, other, other.wires(instead, Amounts(0, 0)), truth.values)
     assert refusal(story.tell(level=level)) == "proof_invalid"
     claimed = {(line, 0): code for line, code in enumerate(codes)}
     assert refusal(story.tell(values=claimed, level=level)) == "accepted"  # no lie any more
