@@ -23,6 +23,7 @@ from gmpy2 import mpz
 from bench.cases import DAY, cases, commit_to
 from bench.micro import random_scalar
 from bench.tasks import Bench, Task
+from circuits.contract import DEFAULT_LARGEST_PRICE_CENTS
 from circuits.slots import SLOTS, encode_day
 from zk.commitment import Opening, commit
 from zk.prove import InteractiveProver, Masks
@@ -122,9 +123,15 @@ def _commitments(bench: Bench) -> list[dict[str, Any]]:
     bits = 64
     small = committing(lambda: [int.from_bytes(os.urandom(1), "big") & 1] * SLOTS, blinding)
     large = committing(lambda: [int(random_scalar(1 << bits)) for _ in range(SLOTS)], blinding)
+
+    def priced(cents: int) -> Any:
+        return committing(lambda: [4_000_000 + os.urandom(1)[0], cents, 0, 0], blinding)
+
+    cheap, dear = priced(1), priced(DEFAULT_LARGEST_PRICE_CENTS)
     zeros = committing(lambda: [0] * SLOTS, lambda: mpz(1))
     randoms = committing(lambda: [int(random_scalar(q)) for _ in range(SLOTS)], blinding)
     return [
+        _experiment("commit to a line", ("price 1 cent", "largest price"), (cheap, dear), count),
         _experiment("commit to a line", ("slots 0 or 1", f"slots of {bits} random bits"),
                     (small, large), count),
         _experiment("commit to a line", ("slots 0, blinding 1", "all random scalars"),

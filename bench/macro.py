@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from itertools import cycle, islice
 from random import Random
@@ -11,6 +11,7 @@ from typing import Any
 
 from bench.cases import Case, Submission, Witness, cases, prove_encoded, submissions, witness_of
 from bench.tasks import Bench, Task
+from bench.timing import Operation
 from zk.commitment import commit
 from zk.generators import Generators
 from zk.relation import Circuit
@@ -43,20 +44,23 @@ def verify_many(generators: Generators, batch: Sequence[Submission]) -> None:
         raise BenchError("a valid proof was refused")
 
 
-def timings(bench: Bench, witness: Witness, distinct: Sequence[Submission]) -> dict[str, Any]:
-    """Proving, verifying warm, and one claim of a batch."""
-    g, yardstick, parameters = bench.generators, bench.yardstick, bench.parameters
-    samples, first = parameters.samples, distinct[0]
+def timings(
+    bench: Bench,
+    witness: Witness,
+    distinct: Sequence[Submission],
+    more: Mapping[str, Operation] | None = None,
+) -> dict[str, Any]:
+    """Proving, verifying warm, one claim of a batch, and ``more``."""
+    g, parameters = bench.generators, bench.parameters
     batch = list(islice(cycle(distinct), parameters.batch))
-    return {
-        "batch_size": len(batch),
-        "distinct": len(set(batch)),
-        "prove": yardstick.measure(lambda: prove_encoded(witness, g), samples).as_json(),
-        "verify": yardstick.measure(lambda: verify_one(g, first), samples).as_json(),
-        "batch": yardstick.measure(
-            lambda: verify_many(g, batch), samples, per=len(batch)
-        ).as_json(),
-    }
+    operations = {
+        "prove": Operation(lambda: prove_encoded(witness, g)),
+        "verify": Operation(lambda: verify_one(g, distinct[0])),
+        "batch": Operation(lambda: verify_many(g, batch), len(batch)),
+    } | dict(more or {})
+    measured = bench.yardstick.measure_together(operations, parameters.rounds)
+    found: dict[str, Any] = {"batch_size": len(batch), "distinct": len(set(batch))}
+    return found | {name: measurement.as_json() for name, measurement in measured.items()}
 
 
 def _measure(bench: Bench, case: Case) -> list[dict[str, Any]]:
@@ -73,14 +77,11 @@ def _measure(bench: Bench, case: Case) -> list[dict[str, Any]]:
     bare = Generators(g.group)
     bare.public_points(circuit.wires, circuit.slots)
     entry = {"case": case.title, "statement": case.name, "limits": case.has_limits}
-    entry |= shape(circuit, distinct[0]) | timings(bench, witness, distinct)
-    samples = bench.parameters.samples
-    entry["verify_cold"] = bench.yardstick.measure(
-        lambda: verify_one(bare, distinct[0]), samples
-    ).as_json()
-    entry["commit"] = bench.yardstick.measure(
-        lambda: [commit(g, opening) for opening in witness.openings], samples
-    ).as_json()
+    more = {
+        "verify_cold": Operation(lambda: verify_one(bare, distinct[0])),
+        "commit": Operation(lambda: [commit(g, opening) for opening in witness.openings]),
+    }
+    entry |= shape(circuit, distinct[0]) | timings(bench, witness, distinct, more)
     entry["compile_seconds"] = round(compile_seconds, 6)
     return [entry]
 

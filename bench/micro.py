@@ -13,6 +13,7 @@ from gmpy2 import mpz
 
 from bench.cases import cases, witness_of
 from bench.tasks import Bench, Task
+from bench.timing import Operation
 from zk.backends.libsecp256k1 import Libsecp256k1
 from zk.evaluate import Point as EvaluationPoint
 from zk.evaluate import evaluator_of
@@ -129,18 +130,19 @@ class Micro:
 
 def _measure(bench: Bench) -> list[dict[str, Any]]:
     micro = Micro(bench)
-    samples = bench.parameters.samples
+    listed = micro.operations() + micro.statement_operations()
+    operations = {name: Operation(run, per) for name, _, per, run in listed}
+    measured = bench.yardstick.measure_together(operations, bench.parameters.rounds)
     return [
-        {"name": name, "what": what, "per": per}
-        | bench.yardstick.measure(operation, samples, per=per).as_json()
-        for name, what, per, operation in micro.operations() + micro.statement_operations()
+        {"name": name, "what": what, "per": per} | measured[name].as_json()
+        for name, what, per, _ in listed
     ]
 
 
 def _measure_msm(bench: Bench) -> list[dict[str, Any]]:
     """One multiplication a term, buckets, and what `Group.msm` chooses."""
-    micro, group, samples = Micro(bench), bench.generators.group, bench.parameters.samples
-    entries: list[dict[str, Any]] = []
+    micro, group = Micro(bench), bench.generators.group
+    operations: dict[tuple[str, int], Operation] = {}
     for size in bench.parameters.msm_sizes:
         points, scalars = micro.points[:size], micro.scalars[:size]
         short = [scalar >> 128 for scalar in scalars]  # the weights of a batch are this long
@@ -155,10 +157,13 @@ def _measure_msm(bench: Bench) -> list[dict[str, Any]]:
         ]
         if isinstance(group, Libsecp256k1):
             methods.append(("buckets", partial(group._buckets, scalars, points)))
-        for method, operation in methods:
-            measured = bench.yardstick.measure(operation, samples, per=size).as_json()
-            entries.append({"method": method, "terms": size} | measured)
-    return entries
+        operations |= {(method, size): Operation(run, size) for method, run in methods}
+    named = {f"{method} {size}": operation for (method, size), operation in operations.items()}
+    measured = bench.yardstick.measure_together(named, bench.parameters.rounds)
+    return [
+        {"method": method, "terms": size} | measured[f"{method} {size}"].as_json()
+        for method, size in operations
+    ]
 
 
 def micro_tasks(bench: Bench) -> list[Task]:

@@ -8,14 +8,14 @@ from typing import Literal, TypeAlias
 Size: TypeAlias = Literal["full", "quick", "tiny"]
 
 BATCH = 256
-SAMPLES = 9
+ROUNDS = 9
 
 
 @dataclass(frozen=True)
 class Parameters:
     """Counts of one run; ``distinct`` proofs are cycled through to fill a batch of ``batch``."""
 
-    samples: int
+    rounds: int  # each takes a sample of every operation, or several if it is quick
     batch: int
     distinct_macro: int
     distinct: int
@@ -31,7 +31,7 @@ class Parameters:
 
 PARAMETERS: dict[Size, Parameters] = {
     "full": Parameters(
-        samples=SAMPLES,
+        rounds=ROUNDS,
         batch=BATCH,
         distinct_macro=BATCH,
         distinct=32,
@@ -45,7 +45,7 @@ PARAMETERS: dict[Size, Parameters] = {
         multiplication_samples=2000,
     ),
     "quick": Parameters(
-        samples=5,
+        rounds=5,
         batch=BATCH,
         distinct_macro=8,
         distinct=8,
@@ -59,7 +59,7 @@ PARAMETERS: dict[Size, Parameters] = {
         multiplication_samples=400,
     ),
     "tiny": Parameters(
-        samples=2,
+        rounds=2,
         batch=8,
         distinct_macro=2,
         distinct=2,

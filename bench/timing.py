@@ -2,7 +2,8 @@
 
 A shared machine changes its speed from one second to the next, and all work on it alike. So a
 sample is a ratio: the time of the operation over the mean time of a multiplication, measured half
-just before and half just after. What is reported is the median of at least nine such ratios.
+just before and half just after. What is reported is the median of at least nine such ratios,
+spread over seconds.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import gc
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from statistics import median
 from typing import Any
@@ -23,6 +24,16 @@ Clock = Callable[[], float]
 
 MULTIPLICATIONS = 50  # in a sample, half before and half after the operation
 SHORTEST_SECONDS = 0.002  # an operation that is quicker is repeated within a sample
+QUICK_SECONDS = 0.02  # an operation that is quicker is sampled more often
+QUICK_SAMPLES = 3
+
+
+@dataclass(frozen=True)
+class Operation:
+    """Something to call, which does ``per`` of the thing measured."""
+
+    run: Callable[[], object]
+    per: int = 1
 
 
 @dataclass
@@ -80,25 +91,44 @@ class Yardstick:
         operation()
         return self._clock() - start
 
-    def measure(
-        self, operation: Callable[[], object], samples: int, *, per: int = 1
-    ) -> Measurement:
-        """``samples`` samples of ``operation``, which does ``per`` of the thing measured."""
-        first = self.seconds_of(operation)  # fills caches; not a sample
-        calls = max(1, round(SHORTEST_SECONDS / max(min(first, self.seconds_of(operation)), 1e-7)))
+    def measure(self, operation: Callable[[], object], rounds: int, *, per: int = 1) -> Measurement:
+        """One operation alone; see `measure_together`."""
+        return self.measure_together({"": Operation(operation, per)}, rounds)[""]
 
-        def repeated() -> None:
-            for _ in range(calls):
-                operation()
+    def measure_together(
+        self, operations: Mapping[str, Operation], rounds: int
+    ) -> dict[str, Measurement]:
+        """Samples of every operation by name, in ``rounds`` rounds.
 
-        result = Measurement()
+        Each round takes one sample of every operation, and `QUICK_SAMPLES` of the quick ones: the
+        samples of one operation are spread over the whole time, so that no single disturbance
+        meets all of them.
+        """
+        calls = {name: self._calls(operation) for name, operation in operations.items()}
+        results = {name: Measurement() for name in operations}
         gc.collect()
         gc.freeze()  # the collector stays on, but does not walk what was there before
-        for _ in range(samples):
-            before = self.unit_seconds()
-            seconds = self.seconds_of(repeated)
-            after = self.unit_seconds()
-            result.seconds.append(seconds / calls / per)
-            result.unit_seconds.append((before + after) / 2)
+        for _ in range(rounds):
+            for name, operation in operations.items():
+                count, is_quick = calls[name]
+                for _ in range(QUICK_SAMPLES if is_quick else 1):
+                    self._sample(operation, count, results[name])
         gc.unfreeze()
-        return result
+        return results
+
+    def _calls(self, operation: Operation) -> tuple[int, bool]:
+        """How often to repeat it within a sample, and whether a sample is quick. The two calls made
+        here fill caches and are no samples."""
+        seconds = min(self.seconds_of(operation.run), self.seconds_of(operation.run))
+        return max(1, round(SHORTEST_SECONDS / max(seconds, 1e-7))), seconds < QUICK_SECONDS
+
+    def _sample(self, operation: Operation, calls: int, result: Measurement) -> None:
+        def repeated() -> None:
+            for _ in range(calls):
+                operation.run()
+
+        before = self.unit_seconds()
+        seconds = self.seconds_of(repeated)
+        after = self.unit_seconds()
+        result.seconds.append(seconds / calls / operation.per)
+        result.unit_seconds.append((before + after) / 2)
