@@ -324,6 +324,7 @@ def _reporting(as_json: bool, language: Language | None) -> Iterator[_Terminal]:
     terminal = _Terminal(as_json, language or preferred_language())
     try:
         yield terminal
+        sys.stdout.flush()  # while a reader that left can still be noticed
     except typer.Exit:
         raise
     except KeyboardInterrupt:

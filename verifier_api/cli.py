@@ -181,7 +181,7 @@ def check_batch(
                 advance(entry.bytes_read)
                 print(json.dumps({"source": entry.name} | facts) if as_json else _plain(line))
         seconds = time.perf_counter() - start
-        sys.stdout.flush()
+        sys.stdout.flush()  # the verdicts stand before the count
         if as_json:
             print(json.dumps(counts | {"seconds": round(seconds, 3)}), file=sys.stderr)
         else:
@@ -410,6 +410,7 @@ def _reporting(as_json: bool) -> Iterator[None]:
     """Turn every exception into one line on standard error and an exit code."""
     try:
         yield
+        sys.stdout.flush()  # while a reader that left can still be noticed
     except typer.Exit:
         raise
     except KeyboardInterrupt:

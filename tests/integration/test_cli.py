@@ -471,6 +471,52 @@ def test_a_fault_of_ours_is_one_line_without_its_message(
     assert "secret-in-the-message" not in done.err
 
 
+@pytest.mark.parametrize("command", ["optician", "verifier_api"])
+def test_an_interruption_is_not_a_verdict(
+    proved: Console, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    import circuits.contract
+
+    def interrupt(_: bytes) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(circuits.contract, "parse_contract", interrupt)
+    if command == "optician":
+        done = prove(proved, "--out", "c", "--openings", "o")
+    else:
+        done = check(proved)
+    assert (done.code, done.out, done.err) == (130, "", "")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="pipes of POSIX")
+@pytest.mark.parametrize(
+    ("module", "arguments"),
+    [
+        ("verifier_api", ("nomenclature", "show", "--json")),
+        ("optician", ("keygen", "shop-2", "--out", "other.json")),
+    ],
+)
+def test_a_reader_that_leaves_is_no_fault_of_ours(
+    shop: Console, module: str, arguments: tuple[str, ...]
+) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", module, *arguments],
+            cwd=shop.folder,
+            stdout=writer,
+            stderr=subprocess.PIPE,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            check=False,
+            timeout=60,
+        )
+    finally:
+        os.close(writer)
+    assert done.returncode == 2
+    assert done.stderr == b""
+
+
 # -- check-batch ------------------------------------------------------------------------------
 
 
