@@ -23,6 +23,7 @@ STYLE: dict[Any, Any] = {  # matplotlib types the keys one by one
     "svg.fonttype": "none",
     "font.family": "sans-serif",
     "font.size": 9.0,
+    "axes.titlesize": 10.0,
     "axes.grid": True,
     "grid.alpha": 0.3,
     "axes.spines.top": False,

@@ -26,6 +26,7 @@ MULTIPLICATIONS = 50  # in a sample, half before and half after the operation
 SHORTEST_SECONDS = 0.002  # an operation that is quicker is repeated within a sample
 QUICK_SECONDS = 0.02  # an operation that is quicker is sampled more often
 QUICK_SAMPLES = 3
+SLOW_TURNS = 4  # a slow operation is compared with so many times more multiplications
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,8 @@ class Yardstick:
     def __init__(self, group: Group, clock: Clock = time.perf_counter) -> None:
         self._clock = clock
         point = group.hash_to_point(b"yardstick", b"clairobscur-bench")
-        scalars = [mpz(int.from_bytes(os.urandom(32), "big")) % group.order for _ in range(25)]
+        half = MULTIPLICATIONS // 2
+        scalars = [mpz(int.from_bytes(os.urandom(32), "big")) % group.order for _ in range(half)]
 
         def multiply() -> None:
             for scalar in scalars:
@@ -81,9 +83,9 @@ class Yardstick:
         self._multiply = multiply
         self._count = len(scalars)
 
-    def unit_seconds(self) -> float:
-        """Mean seconds of a multiplication now, over half of `MULTIPLICATIONS`."""
-        return self.seconds_of(self._multiply) / self._count
+    def unit_seconds(self, turns: int = 1) -> float:
+        """Mean seconds of a multiplication now, over half of `MULTIPLICATIONS` in each turn."""
+        return sum(self.seconds_of(self._multiply) for _ in range(turns)) / turns / self._count
 
     def seconds_of(self, operation: Callable[[], object]) -> float:
         """Seconds of one call."""
@@ -112,7 +114,8 @@ class Yardstick:
             for name, operation in operations.items():
                 count, is_quick = calls[name]
                 for _ in range(QUICK_SAMPLES if is_quick else 1):
-                    self._sample(operation, count, results[name])
+                    turns = 1 if is_quick else SLOW_TURNS
+                    self._sample(operation, count, turns, results[name])
         gc.unfreeze()
         return results
 
@@ -122,13 +125,13 @@ class Yardstick:
         seconds = min(self.seconds_of(operation.run), self.seconds_of(operation.run))
         return max(1, round(SHORTEST_SECONDS / max(seconds, 1e-7))), seconds < QUICK_SECONDS
 
-    def _sample(self, operation: Operation, calls: int, result: Measurement) -> None:
+    def _sample(self, operation: Operation, calls: int, turns: int, result: Measurement) -> None:
         def repeated() -> None:
             for _ in range(calls):
                 operation.run()
 
-        before = self.unit_seconds()
+        before = self.unit_seconds(turns)
         seconds = self.seconds_of(repeated)
-        after = self.unit_seconds()
+        after = self.unit_seconds(turns)
         result.seconds.append(seconds / calls / operation.per)
         result.unit_seconds.append((before + after) / 2)

@@ -91,7 +91,8 @@ def test_a_sample_is_the_ratio_to_multiplications_of_the_same_moment() -> None:
 
 def test_the_unit_is_measured_before_and_after_the_operation() -> None:
     clock = Clock()
-    speeds = iter([1.0] * 25 + [3.0] * 25)
+    half = 25 * timing.SLOW_TURNS
+    speeds = iter([1.0] * half + [3.0] * half)
     yardstick = Yardstick(slow_group(clock, lambda: next(speeds)), clock)
 
     def operation() -> None:
