@@ -13,6 +13,7 @@ import binascii
 import hashlib
 import json
 import re
+from itertools import accumulate
 from typing import Any, NoReturn
 
 import rfc8785
@@ -31,6 +32,9 @@ _TOO_DEEP = f"nested deeper than {MAX_NESTING}"
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _BASE64URL = re.compile(r"[A-Za-z0-9_-]*", re.ASCII)
+_STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
+_STEPS = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
+_NO_BRACKETS = bytes(byte for byte in range(256) if byte not in _STEPS)
 # What the standard library's reader complains of; some of its texts go on to quote the input.
 _GRAMMAR_PROBLEMS = (
     "Expecting value",
@@ -69,6 +73,8 @@ def parse_json_strict(data: bytes, *, max_bytes: int, what: str) -> Any:
         raise EncodingError(f"{what}: {len(data)} bytes, more than the {max_bytes} allowed")
     if data.startswith(_BYTE_ORDER_MARK):
         raise EncodingError(f"{what}: starts with a byte order mark")
+    if _nesting(data) > MAX_NESTING:
+        raise EncodingError(f"{what}: {_TOO_DEEP}")
     try:
         value = _DECODER.decode(data.decode("utf-8"))
         _require_canonical(value, depth=0)
@@ -78,8 +84,6 @@ def parse_json_strict(data: bytes, *, max_bytes: int, what: str) -> Any:
     except json.JSONDecodeError as error:
         known = (text for text in _GRAMMAR_PROBLEMS if error.msg.startswith(text))
         problem = f"{next(known, 'malformed')} at line {error.lineno}, column {error.colno}"
-    except RecursionError:
-        problem = _TOO_DEEP
     except EncodingError as error:
         problem = str(error)
     else:
@@ -113,6 +117,16 @@ def decode_base64url(text: str) -> bytes:
     if encode_base64url(data) != text:
         raise EncodingError("base64url not canonical: bits set beyond the last byte")
     return data
+
+
+def _nesting(data: bytes) -> int:
+    """How deep the brackets of a JSON text nest.
+
+    Asked before the library reads it: that recurses, and a package that raises the interpreter's
+    recursion limit (py_ecc does) turns its `RecursionError` into a crash.
+    """
+    brackets = _STRING.sub(b"", data).translate(None, _NO_BRACKETS)
+    return max(accumulate(map(_STEPS.__getitem__, brackets)), default=0)
 
 
 def _require_canonical(value: Any, depth: int) -> None:

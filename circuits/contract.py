@@ -52,7 +52,8 @@ LEVEL_WEIGHT: Final[Mapping[LegalLevel, int]] = MappingProxyType(
 _WEIGHT_OF_LEVEL: Final[Mapping[str, int]] = MappingProxyType(
     {"a": 0, "b": 1, "c": 2, "d": 3, "e": 4, "f": 6}
 )
-_NAME = re.compile(r"[A-Za-z0-9_]{1,32}", re.ASCII)
+# What may stand in a message as the name of a field: nothing that could be a code or a price.
+_NAME = re.compile(r"(?!.*[0-9]{3})[A-Za-z0-9_]{1,32}", re.ASCII)
 _SAMPLE = re.compile(r"[a-z][a-z0-9_-]{0,31}", re.ASCII)
 _ISO_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 

@@ -35,7 +35,7 @@ from zk.errors import StatementError, WitnessError
 from zk.relation import Expression
 
 EQUIPMENT_DEGREE = 10
-PAIR_DEGREE = 8
+PAIR_DEGREE = 11
 """Chosen by measurement, see ``docs/performance.md``."""
 
 _LENS_LABELS = ("right lens", "left lens")
@@ -212,26 +212,37 @@ def _class_rows(
     ]
 
 
+def possible_lens_rows(
+    declaration: Declaration, nomenclature: Nomenclature, day: date
+) -> tuple[Row, ...]:
+    """What a lens of a `pair` can be, given the level: a pair of level a holds simple lenses only.
+
+    Raises `StatementError` if level or price class are missing or no row fits.
+    """
+    if declaration.level is None or declaration.price_class is None:
+        raise StatementError("statement pair: level and price class of the lenses are declared")
+    total = weight_of(declaration.level)
+    rows = tuple(
+        row
+        for row in nomenclature.lens_union(declaration.price_class, day)
+        if total - level_weight(row, nomenclature) in LEVEL_WEIGHT.values()
+    )
+    if not rows:
+        raise StatementError("statement pair: no lens of this price class makes this level")
+    return rows
+
+
 def _union_rows(
     declaration: Declaration, contract: Contract, nomenclature: Nomenclature, day: date
 ) -> tuple[list[tuple[Row, ...]], list[int]]:
     """The union twice, and the weights of its rows."""
-    if declaration.level is None or declaration.price_class is None:
-        raise StatementError("statement pair: level and price class of the lenses are declared")
     for line, label in zip(declaration.lines, _LENS_LABELS, strict=False):
         if line.regroupement is not None or line.code is not None:
             raise StatementError(f"statement pair: {label}: the class is hidden and not declared")
+    check_floor(possible_lens_rows(declaration, nomenclature, day), "lenses", contract)
+    assert declaration.price_class is not None  # `possible_lens_rows` has refused that
     rows = nomenclature.lens_union(declaration.price_class, day)
-    weights = [level_weight(row, nomenclature) for row in rows]
-    # The level narrows down what each lens can be: a pair of level a holds simple lenses only.
-    total = weight_of(declaration.level)
-    possible = [
-        row
-        for row, weight in zip(rows, weights, strict=True)
-        if total - weight in LEVEL_WEIGHT.values()
-    ]
-    check_floor(tuple(possible), "lenses", contract)
-    return [rows, rows], weights
+    return [rows, rows], [level_weight(row, nomenclature) for row in rows]
 
 
 def _total(items: Sequence[ItemCircuit]) -> Expression:

@@ -1,15 +1,14 @@
-"""One article of a sale inside a circuit: its hidden row, hidden price, and the limits on that
-price.
+"""One article of a sale inside a circuit: hidden row, hidden price, and the limits on that price.
 
     wires      one-hot digits of the row; price digits; digits of limit − price where the limit
-    depends on the row;
-               one free wire for the correction, for lenses
-    equations  column limit − price − slack = 0 line       slot 1 the code (a column), 2 the price
-    (a linear form), 3 the date (a public input), 4 the correction
+               depends on the row; one free wire for the correction, for lenses
+    equations  column limit − price − slack = 0, where the limit depends on the row
+    line       slot 1 the code (a column), 2 the price (a linear form), 3 the date (a public
+               input), 4 the correction
 
 What is the same for every row of the class (limit, share of the public payer, weight) is a constant
-and costs no wire and no column. An article whose code is declared in clear has no hidden row: its
-class alone names it.
+and costs no wire and no column. An article whose code is declared in clear has a single row, and
+its code is a constant too.
 """
 
 from __future__ import annotations
@@ -134,7 +133,7 @@ class ItemCircuit:
         return self._shares[self._row(article)]
 
     def _row(self, article: Article) -> int:
-        try:
-            return self._codes.index(article.code)
-        except ValueError:
-            raise WitnessError(f"{self.label}: the code is not in the declared class") from None
+        # No exception is caught here: its text, and so the context of ours, would hold the code.
+        if article.code not in self._codes:
+            raise WitnessError(f"{self.label}: the code is not in the declared class")
+        return self._codes.index(article.code)

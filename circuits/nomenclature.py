@@ -375,7 +375,7 @@ class Nomenclature:
 
         The order in which rows were given does not change it; any change of any field does.
         """
-        return tagged_digest(DIGEST_TAG, canonical_bytes(self._document()))
+        return tagged_digest(DIGEST_TAG, canonical_bytes(self._document))
 
     def classes(self) -> tuple[RegroupementClass, ...]:
         """Every class of the table, sorted by code, whether or not it holds codes."""
@@ -449,7 +449,7 @@ class Nomenclature:
 
     def to_bytes(self) -> bytes:
         """The table's file: canonical JSON cut into lines, one class or group of codes each."""
-        document = self._document()
+        document = self._document
         head = ",\n".join(f'"{key}":{_line(document[key])}' for key in ("format", "source"))
         classes = ",\n".join(_line(entry) for entry in document["classes"])
         groups = ",\n".join(_line(entry) for entry in document["groups"])
@@ -479,7 +479,7 @@ class Nomenclature:
         for index, entry in enumerate(_require_list(document["groups"], "groups")):
             rows += _decode_group(entry, f"groups[{index}]")
         table = Nomenclature(document["version"], document["source"], classes, rows)
-        if table._document() != document:
+        if table._document != document:
             raise EncodingError("nomenclature: classes, groups or codes are not in canonical order")
         return table
 
@@ -522,6 +522,7 @@ class Nomenclature:
             self._span_classes[span] = by_class
         return by_class
 
+    @cached_property
     def _document(self) -> dict[str, Any]:
         groups: dict[tuple[Any, ...], list[int]] = {}
         for row in self._rows:

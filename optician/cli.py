@@ -213,15 +213,22 @@ def _warn_of_leaks(
 ) -> None:
     """Say where an accepted claim shelters the patient less than it could."""
     from circuits.contract import judge_floor
-    from circuits.equipment import EquipmentStatement
+    from circuits.equipment import EquipmentStatement, possible_lens_rows
+    from circuits.nomenclature import size_of
     from circuits.statements import compile_statement
 
     day = claim.date_of_service
-    for line in claim.lines:
-        if line.regroupement is not None and line.code is None:
-            size = nomenclature.class_size(line.regroupement, day)
-            if judge_floor(size, contract.floor_cells) != "ok":
-                terminal.warn("floor", f"{line.role} {line.regroupement}")
+    sizes = [
+        (f"{line.role} {line.regroupement}", nomenclature.class_size(line.regroupement, day))
+        for line in claim.lines
+        if line.regroupement is not None and line.code is None
+    ]
+    if claim.statement == "pair":
+        lenses_size = size_of(possible_lens_rows(claim.declaration(), nomenclature, day))
+        sizes.append((terminal.say("lenses"), lenses_size))
+    for where, size in sizes:
+        if judge_floor(size, contract.floor_cells) != "ok":
+            terminal.warn("floor", where)
     statement = compile_statement(claim.declaration(), contract, nomenclature, day)
     if sale.amounts is None and claim.amounts and isinstance(statement, EquipmentStatement):
         lenses, frame = claim.amounts.lenses_cents, claim.amounts.frame_cents

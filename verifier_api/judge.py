@@ -1,11 +1,13 @@
 """The insurer's judgement of a claim, by the insurer's own contract, table, keys and clock.
 
-    1 key           the optician's key is registered, his own, and valid today 2 signature     it
-    signed the whole envelope 3 contract      the claim names the insurer's contract, by identifiers
-    and digest 4 nomenclature  and the insurer's table, by digest 5 expiry        the claim has not
-    expired; the service is not in the future 6 statement     allowed by the contract in force on
-    the date of service; classes, floor, ceilings, lines 7 proof         canonical, and valid for
-    the circuit that the insurer built
+    1 key           the optician's key is registered, his own, and valid today
+    2 signature     it signed the whole envelope
+    3 contract      the claim names the insurer's contract, by identifiers and digest
+    4 nomenclature  and the insurer's table, by digest
+    5 expiry        the claim has not expired, but soon will; the service is not in the future
+    6 statement     allowed by the contract in force on the date of service; classes, floor,
+                    ceilings, lines
+    7 proof         canonical, and valid for the circuit that the insurer built
 
 Nothing that a claim brings is trusted: it only says which of the insurer's own tables to look at.
 """
@@ -38,6 +40,7 @@ REASONS = {
     "contract_mismatch": "the claim is made for another insurer or contract",
     "nomenclature_mismatch": "the claim is made with another nomenclature",
     "expired": "the claim has expired",
+    "expiry_too_far": "the claim could be accepted for longer than the insurer allows",
     "date_in_future": "the date of service is in the future",
     "contract_not_in_force": "the contract is not in force on the date of service",
     "statement_not_allowed": "the contract does not allow this statement",
@@ -49,6 +52,7 @@ REASONS = {
 }
 """Reason codes, stable, with what they mean."""
 
+MAX_VALIDITY = timedelta(days=92)
 CLOCK_TOLERANCE = timedelta(days=1)  # a date of service is a day in the optician's time zone
 
 
@@ -131,6 +135,8 @@ class Judge:
         with _timed(times, "expiry"):
             if claim.expires_at < now:
                 raise _rejected("expired")
+            if claim.expires_at > now + MAX_VALIDITY:
+                raise _rejected("expiry_too_far")
             if claim.date_of_service > (now + CLOCK_TOLERANCE).date():
                 raise _rejected("date_in_future")
         with _timed(times, "statement"):

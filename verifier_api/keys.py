@@ -6,7 +6,7 @@ from datetime import date
 from typing import Annotated
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 
 from circuits.canonical import canonical_bytes, decode_base64url, parse_json_strict
 from circuits.claim import Digest, key_id_of
@@ -24,6 +24,12 @@ class KeyEntry(StrictDocument):
     public_key: Digest
     valid_from: IsoDate = date.min
     valid_to: IsoDate = date.max
+
+    @model_validator(mode="after")
+    def _require_order(self) -> KeyEntry:
+        if self.valid_to < self.valid_from:
+            raise ValueError("valid_to is before valid_from")
+        return self
 
 
 class _KeysFile(StrictDocument):

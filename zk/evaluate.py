@@ -6,7 +6,7 @@ verifier's equation (ii) needs
     g   = Σ_e y^e · F_e(f; x),   F_e = x^(D − deg e) · P_e^hom(f; x)
     h_s = Σ_l y^(E+l) · Λ_{l,s}(f; x), made homogeneous of degree D the same way.
 
-A verifier asks for one point, a batch for one a proof, a prover for D + 1 (and interpolates the
+A verifier asks for one point, a batch for one a proof, a prover for D (and interpolates the
 polynomials in X from them). A table is laid out as a matrix whose rows are numbered by the high
 digits and whose columns by the low ones; the products of the low digits' indicators, for all points
 together, are multiplied onto it as one matrix product, and the result is met by the products of the

@@ -275,6 +275,9 @@ class Mutator:
         )
         yield statement("expired", "line", "expired", "expires_at", to="2020-10-06T09:29:59Z")
         yield statement(
+            "valid for ever", "line", "expiry_too_far", "expires_at", to="2021-01-06T09:30:01Z"
+        )
+        yield statement(
             "tomorrow's sale", "line", "date_in_future", "date_of_service", to="2020-10-08"
         )
         yield statement(

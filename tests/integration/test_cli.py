@@ -404,7 +404,7 @@ def test_check_refuses_with_its_reason(proved: Console) -> None:
 def test_check_judges_as_of_another_moment(proved: Console) -> None:
     for now, reason in (
         ("2099-01-01T00:00:00Z", "expired"),
-        ("2020-09-01T00:00:00Z", "date_in_future"),
+        ("2020-09-01T00:00:00Z", "expiry_too_far"),
     ):
         done = check(proved, "--now", now, "--json")
         assert done.code == 1

@@ -628,7 +628,7 @@ def parse_claim(data: bytes) -> Document:
 
 # -- 9. Statements -----------------------------------------------------------------------------
 
-TARGET_DEGREE = {"line": 5, "equipment": 10, "pair": 8}
+TARGET_DEGREE = {"line": 5, "equipment": 10, "pair": 11}
 LENS_WEIGHT = {"simple": 0, "complex": 1, "very_complex": 3}
 LEVEL_WEIGHT = {"a": 0, "b": 1, "c": 2, "d": 3, "e": 4, "f": 6}
 
@@ -901,6 +901,7 @@ def judge(
 
     expires = datetime.strptime(claim["expires_at"], "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
     refuse_unless(expires >= now, "expired")
+    refuse_unless(expires <= now + timedelta(days=92), "expiry_too_far")
     day = date.fromisoformat(claim["date_of_service"])
     refuse_unless(day <= (now + timedelta(days=1)).date(), "date_in_future")
 

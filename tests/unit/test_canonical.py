@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 import hashlib
 import json
+import sys
 from typing import Any
 
 import pytest
@@ -200,6 +201,22 @@ def test_a_huge_document_of_brackets_is_refused_without_a_crash() -> None:
     for text in (b"[" * 10**6, b"[[" + b"[]," * 10**5, b'{"a":' * 10**5):
         with pytest.raises(EncodingError, match="sample: "):
             parse_json_strict(text, max_bytes=10**7, what="sample")
+
+
+def test_deep_nesting_is_refused_whatever_the_recursion_limit() -> None:
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(10**6)  # a library does this; the reader would overflow the C stack
+    try:
+        for text in (b"[" * 10**6, b'{"a":' * 10**6, b'"\\""' + b"[" * 10**6):
+            with pytest.raises(EncodingError, match="nested deeper than 32"):
+                parse_json_strict(text, max_bytes=10**7, what="sample")
+    finally:
+        sys.setrecursionlimit(limit)
+
+
+def test_brackets_in_strings_do_not_nest() -> None:
+    text = b'["' + b"[" * 100 + b'\\"[[", "\\\\"]'
+    assert parse_json_strict(text, max_bytes=1000, what="sample") == ["[" * 100 + '"[[', "\\"]
 
 
 def test_size_limit_is_inclusive() -> None:

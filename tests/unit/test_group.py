@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+import subprocess
+import sys
 from collections.abc import Callable, Iterator, Sequence
 
 import pytest
@@ -397,3 +399,11 @@ def test_many_terms_with_identities_among_them(multiples: list[Point]) -> None:
     scalars = [mpz(k) for k in random_list(9, 600, int(Q))]
     expected = sum(k * (e + 1) for e, k in enumerate(scalars) if e % 5)
     assert FAST.msm(scalars, chosen) == FAST.mul(expected, BASE)
+
+
+def test_loading_the_reference_leaves_the_recursion_limit_alone() -> None:
+    code = (
+        "import sys; before = sys.getrecursionlimit(); from zk.backends import load_group;"
+        "load_group('py_ecc'); assert sys.getrecursionlimit() == before"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -130,6 +130,11 @@ CASES: dict[str, Case] = {
         accepted,
         lambda: judge(now=accepted().expires_at + timedelta(seconds=1)),
     ),
+    "valid for ever": (
+        "expiry_too_far",
+        accepted,
+        lambda: judge(now=accepted().expires_at - timedelta(days=92, seconds=1)),
+    ),
     "service in two days": (
         "date_in_future",
         accepted,

@@ -7,6 +7,7 @@ The environment variable ``CLAIROBSCUR_GROUP`` names the default: ``libsecp256k1
 from __future__ import annotations
 
 import os
+import sys
 from functools import cache
 
 from zk.errors import StatementError
@@ -24,8 +25,11 @@ def _load(name: str) -> Group:
 
         return Libsecp256k1()
     if name == "py_ecc":
+        limit = sys.getrecursionlimit()
         from zk.backends.py_ecc import PyEcc
 
+        # Importing py_ecc lets the whole process recurse 100,000 deep, for pairings.
+        sys.setrecursionlimit(limit)
         return PyEcc()
     raise StatementError(f"unknown group backend {name!r}; choose one of {', '.join(BACKENDS)}")
 
