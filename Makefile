@@ -56,7 +56,8 @@ format: install ## rewrite the sources in the project's style
 	@$(BIN)/ruff check --quiet --fix . ; $(BIN)/ruff format .
 
 test-long: install ## the tests that take minutes
-	@$(BIN)/pytest -n $(JOBS) -m long --timeout=3600 --hypothesis-profile=long $(ARGS)
+	@$(BIN)/pytest -n $(JOBS) -m "" --timeout=3600 --hypothesis-profile=long tests/properties $(ARGS)
+	@$(BIN)/pytest -n $(JOBS) -m long --timeout=3600 $(ARGS)
 
 bench: install ## measure: JSON and plots
 	@$(BIN)/python -m bench $(ARGS)
