@@ -9,7 +9,7 @@ and any other length.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from zk.errors import EncodingError
 from zk.field import SCALAR_BYTES, Scalar, decode_scalars, encode_scalars
@@ -27,6 +27,8 @@ class Proof:
     f: tuple[Scalar, ...]
     z_1: Scalar
     z_2: Scalar
+    # The bytes this was decoded from, its only encoding; a changed copy starts without.
+    _encoded: bytes | None = field(default=None, init=False, repr=False, compare=False)
 
 
 def proof_bytes(circuit: Circuit, group: Group) -> int:
@@ -36,6 +38,8 @@ def proof_bytes(circuit: Circuit, group: Group) -> int:
 
 def encode_proof(proof: Proof, group: Group) -> bytes:
     """The canonical bytes; raises `EncodingError` if a point is the identity."""
+    if proof._encoded is not None:
+        return proof._encoded
     points = [group.encode(point) for point in (proof.B, proof.A, *proof.T)]
     return b"".join((*points, encode_scalars((*proof.f, proof.z_1, proof.z_2))))
 
@@ -45,8 +49,9 @@ def decode_proof(data: bytes, circuit: Circuit, group: Group) -> Proof:
     expected = proof_bytes(circuit, group)
     if len(data) != expected:
         raise EncodingError(f"a proof for this circuit is {expected} bytes, not {len(data)}")
-    width, count = group.point_bytes, 2 + circuit.degree
-    split = width * count
-    B, A, *T = (group.decode(data[start : start + width]) for start in range(0, split, width))
+    split = group.point_bytes * (2 + circuit.degree)
+    B, A, *T = group.decode_many(data[:split])
     *f, z_1, z_2 = decode_scalars(data[split:], group.order)
-    return Proof(B, A, tuple(T), tuple(f), z_1, z_2)
+    proof = Proof(B, A, tuple(T), tuple(f), z_1, z_2)
+    object.__setattr__(proof, "_encoded", data)
+    return proof

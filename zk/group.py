@@ -80,6 +80,13 @@ class Group(ABC):
         proper = [point for point in points if point]
         return self._sum(proper) if proper else IDENTITY
 
+    def decode_many(self, data: bytes) -> list[Point]:
+        """The points whose encodings ``data`` joins; raises `EncodingError` as `decode` does."""
+        if len(data) % self.point_bytes:
+            raise EncodingError(f"points are {self.point_bytes} bytes each")
+        starts = range(0, len(data), self.point_bytes)
+        return [self.decode(data[start : start + self.point_bytes]) for start in starts]
+
     def msm(self, scalars: Sequence[Scalar], points: Sequence[Point]) -> Point:
         """``Σ scalars[i]·points[i]`` for scalars in [0, q); variable time.
 

@@ -119,10 +119,9 @@ def _holds(
         scalars += [top * power % q for power in item.line_powers]
         H += first * proof.z_1 + second * proof.z_2
         G += second * item.value.g
-        for s, h in enumerate(item.value.h):
-            J[s] += second * h
-        for i, f in enumerate(proof.f):
-            W[i] += first * f
+        # zip stops at the circuit's own slots and wires, which may be fewer than others have.
+        J[: len(item.value.h)] = [t + second * h for t, h in zip(J, item.value.h, strict=False)]
+        W[: len(proof.f)] = [t + first * f for t, f in zip(W, proof.f, strict=False)]
     fixed = [-scalar % q for scalar in (H, G, *J, *W)]
     fixed_points = generators.public_points(wires, slots)
     group = generators.group

@@ -135,6 +135,20 @@ class Libsecp256k1(Group):
             raise EncodingError("not a compressed point of secp256k1 (SEC 1)")
         return Point(bytes(ffi.buffer(result)))
 
+    def decode_many(self, data: bytes) -> list[Point]:
+        count, rest = divmod(len(data), self.point_bytes)
+        if rest:
+            raise EncodingError(f"points are {self.point_bytes} bytes each")
+        points = ffi.new("secp256k1_pubkey[]", count)
+        source = ffi.from_buffer(data)
+        parse, context = lib.secp256k1_ec_pubkey_parse, self._context
+        for index in range(count):
+            encoded = source + index * self.point_bytes
+            if not parse(context, points + index, encoded, self.point_bytes):
+                raise EncodingError("not a compressed point of secp256k1 (SEC 1)")
+        flat = bytes(ffi.buffer(points))
+        return [Point(flat[start : start + _POINT]) for start in range(0, len(flat), _POINT)]
+
     def hash_to_point(self, message: bytes, dst: bytes) -> Point:
         x, y = hash_to_curve(message, dst)
         return self.decode(bytes([2 + (y & 1)]) + x.to_bytes(32, "big"))
