@@ -7,6 +7,7 @@ alone and writes to ``bench/results/scratch/``, or where ``--out`` says.
 from __future__ import annotations
 
 import argparse
+import gc
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -59,6 +60,7 @@ def run(parameters: Parameters, size: str, sections: Sequence[str], console: Con
     bench = Bench(parameters, generators, Yardstick(generators.group))
     plan = [(section, task) for section in sections for task in SECTIONS[section](bench)]
     measured: dict[str, list[dict[str, Any]]] = {section: [] for section in sections}
+    gc.freeze()  # tables are spared the garbage collector, as in `verifier check-batch`
     with Progress(
         TextColumn("{task.description}"),
         BarColumn(),

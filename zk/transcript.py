@@ -27,8 +27,8 @@ def session_tag(group: Group, protocol: str) -> bytes:
 
 
 @cache
-def _fresh_sponge(tag: bytes) -> DuplexSponge:
-    return DuplexSponge(derive_session_id(tag))
+def _fresh_sponge(group: Group, protocol: str) -> DuplexSponge:
+    return DuplexSponge(derive_session_id(session_tag(group, protocol)))
 
 
 class Transcript:
@@ -36,7 +36,7 @@ class Transcript:
 
     def __init__(self, group: Group, protocol: str = PROOF) -> None:
         self._order = group.order
-        self._sponge = _fresh_sponge(session_tag(group, protocol)).copy()
+        self._sponge = _fresh_sponge(group, protocol).copy()
 
     def absorb(self, *messages: bytes) -> None:
         """Bind the next challenge to ``messages``, in order."""
