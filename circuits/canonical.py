@@ -31,8 +31,10 @@ _TOO_LARGE = "integer beyond ±(2^53 − 1)"
 _TOO_DEEP = f"nested deeper than {MAX_NESTING}"
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _SURROGATE = re.compile("[\ud800-\udfff]")
+_NAME = re.compile(r"(?!.*[0-9]{3})[A-Za-z0-9_]{1,32}", re.ASCII)
 _BASE64URL = re.compile(r"[A-Za-z0-9_-]*", re.ASCII)
-_STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
+# Possessive, and it always matches: a string without end takes the rest, so no text is read twice.
+_STRING = re.compile(rb'"(?:[^"\\]|\\.)*+\\?"?', re.DOTALL)
 _STEPS = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
 _NO_BRACKETS = bytes(byte for byte in range(256) if byte not in _STEPS)
 # What the standard library's reader complains of; some of its texts go on to quote the input.
@@ -48,6 +50,11 @@ _GRAMMAR_PROBLEMS = (
     "Invalid \\uXXXX escape",
     "Extra data",
 )
+
+
+def is_field_name(text: str) -> bool:
+    """Whether ``text`` may stand in a message as the name of a field: never a code or a price."""
+    return _NAME.fullmatch(text) is not None
 
 
 def canonical_bytes(obj: Any) -> bytes:
@@ -77,6 +84,7 @@ def parse_json_strict(data: bytes, *, max_bytes: int, what: str) -> Any:
         raise EncodingError(f"{what}: {_TOO_DEEP}")
     try:
         value = _DECODER.decode(data.decode("utf-8"))
+        _require_no_fraction(value)
         _require_canonical(value, depth=0)
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
@@ -177,8 +185,25 @@ def _integer(text: str) -> int:
     return int(text)
 
 
-def _refuse_float(text: str) -> NoReturn:
-    raise EncodingError("number with a fraction or an exponent")
+class _Fraction:
+    """Stands for a number that is not an integer, until its place in the document is known."""
+
+
+def _fraction(text: str) -> _Fraction:
+    return _Fraction()
+
+
+def _require_no_fraction(value: Any, place: tuple[str, ...] = ()) -> None:
+    if isinstance(value, _Fraction):
+        named = ".".join(name for name in place if is_field_name(name))
+        where = f"{named}: " if named else ""
+        raise EncodingError(f"{where}whole number expected, without fraction or exponent")
+    if isinstance(value, dict):
+        for key, member in value.items():
+            _require_no_fraction(member, (*place, key))
+    elif isinstance(value, list):
+        for number, member in enumerate(value):
+            _require_no_fraction(member, (*place, str(number)))
 
 
 def _refuse_constant(text: str) -> NoReturn:
@@ -188,6 +213,6 @@ def _refuse_constant(text: str) -> NoReturn:
 _DECODER = json.JSONDecoder(
     object_pairs_hook=_object,
     parse_int=_integer,
-    parse_float=_refuse_float,
+    parse_float=_fraction,
     parse_constant=_refuse_constant,
 )

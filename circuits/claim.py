@@ -18,28 +18,26 @@ from typing import Annotated, Any, TypeAlias
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer
 
 from circuits.canonical import (
     canonical_bytes,
     decode_base64url,
     encode_base64url,
-    parse_json_strict,
     tagged_digest,
 )
 from circuits.compiled import Amounts, CompiledStatement
-from circuits.contract import (
+from circuits.contract import Contract, EquipmentLevel, StatementName
+from circuits.declaration import Declaration, DeclaredLine, Role
+from circuits.document import (
     Cents,
     ClassCode,
-    Contract,
-    EquipmentLevel,
     Identifier,
     IsoDate,
-    StatementName,
     StrictDocument,
-    describe_problems,
+    form,
+    parse_document,
 )
-from circuits.declaration import Declaration, DeclaredLine, Role
 from circuits.nomenclature import Nomenclature, PriceClass
 from circuits.statements import compile_statement
 from zk.errors import EncodingError, ProofRejected, StatementError
@@ -99,7 +97,14 @@ EncodedPoint: TypeAlias = Annotated[str, _binary(POINT_BYTES)]
 Instant: TypeAlias = Annotated[
     datetime, BeforeValidator(_decode_instant), PlainSerializer(encode_instant, when_used="json")
 ]
-Beneficiary: TypeAlias = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{16,64}$")]
+Beneficiary: TypeAlias = Annotated[
+    str,
+    form(
+        r"[A-Za-z0-9_-]{16,64}",
+        "a random reference of 16 to 64 letters, digits, hyphens or underscores expected, as the "
+        "insurer gave it out; never the number of a person",
+    ),
+]
 
 
 class ClaimLine(StrictDocument):
@@ -197,16 +202,7 @@ def decode_claim(data: bytes) -> Claim:
     Raises `EncodingError` for what is no strict, canonical JSON or is too large, `StatementError`
     naming every field at fault otherwise.
     """
-    document = parse_json_strict(data, max_bytes=MAX_CLAIM_BYTES, what="claim")
-    if not isinstance(document, dict):
-        raise EncodingError("claim: not a JSON object")
-    try:
-        claim = Claim.model_validate_json(data)
-    except ValidationError as error:
-        raise StatementError(f"claim: {describe_problems(error)}") from None
-    if encode_claim(claim) != data:
-        raise EncodingError("claim: not in canonical form (RFC 8785)")
-    return claim
+    return parse_document(Claim, data, max_bytes=MAX_CLAIM_BYTES, what="claim", is_canonical=True)
 
 
 def claim_digest(claim: Claim) -> bytes:

@@ -11,27 +11,26 @@ from collections.abc import Mapping
 from datetime import date
 from importlib.resources import files
 from types import MappingProxyType
-from typing import Annotated, Any, Final, Literal, TypeAlias, get_args
+from typing import Annotated, Final, Literal, TypeAlias, get_args
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    ValidationError,
-    model_validator,
+from pydantic import AfterValidator, Field, model_validator
+
+from circuits.canonical import canonical_bytes, tagged_digest
+from circuits.document import (
+    MAX_PRICE_CENTS,
+    Cents,
+    ClassCode,
+    Identifier,
+    IsoDate,
+    StrictDocument,
+    parse_document,
 )
-
-from circuits.canonical import canonical_bytes, parse_json_strict, tagged_digest
-from circuits.nomenclature import CLASS_PATTERN, ClassSize, LegalLevel, Nomenclature, hiding_set
-from zk.errors import EncodingError, StatementError
+from circuits.nomenclature import ClassSize, LegalLevel, Nomenclature, hiding_set
+from zk.errors import StatementError
 
 DIGEST_TAG = b"clairobscur/contract/v1"
 
 MAX_CONTRACT_BYTES = 64 * 2**10
-MAX_PRICE_CENTS = 10_000_000
-"""Upper limit of every price, cap and ceiling of a contract: 100,000 €."""
 DEFAULT_LARGEST_PRICE_CENTS = 300_000
 MAX_FLOOR = 1000
 MAX_NOTE = 2000
@@ -52,10 +51,7 @@ LEVEL_WEIGHT: Final[Mapping[LegalLevel, int]] = MappingProxyType(
 _WEIGHT_OF_LEVEL: Final[Mapping[str, int]] = MappingProxyType(
     {"a": 0, "b": 1, "c": 2, "d": 3, "e": 4, "f": 6}
 )
-# What may stand in a message as the name of a field: nothing that could be a code or a price.
-_NAME = re.compile(r"(?!.*[0-9]{3})[A-Za-z0-9_]{1,32}", re.ASCII)
 _SAMPLE = re.compile(r"[a-z][a-z0-9_-]{0,31}", re.ASCII)
-_ISO_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 
 
 def weight_of(level: str) -> int:
@@ -80,18 +76,6 @@ def level_of(weight: int) -> EquipmentLevel:
     raise StatementError("sum of level weights: no pair of lenses has it")
 
 
-def _decode_iso_date(value: object) -> object:
-    # One form of a date only, where pydantic would take several.
-    if not isinstance(value, str):
-        return value
-    if not _ISO_DATE.fullmatch(value):
-        raise ValueError("not a date YYYY-MM-DD")
-    try:
-        return date.fromisoformat(value)
-    except ValueError:
-        raise ValueError("no such day in the calendar") from None
-
-
 def _in_statement_order(names: tuple[StatementName, ...]) -> tuple[StatementName, ...]:
     if not names:
         raise ValueError("no statement is allowed, so no claim could be made")
@@ -105,18 +89,6 @@ def _require_every_level(ceilings: Mapping[EquipmentLevel, int]) -> Mapping[Equi
     if missing:
         raise ValueError(f"no ceiling for level {', '.join(missing)}")
     return {level: ceilings[level] for level in EQUIPMENT_LEVELS}
-
-
-Cents: TypeAlias = Annotated[int, Field(ge=0, le=MAX_PRICE_CENTS)]
-Identifier: TypeAlias = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
-ClassCode: TypeAlias = Annotated[str, Field(pattern=CLASS_PATTERN)]
-IsoDate: TypeAlias = Annotated[date, BeforeValidator(_decode_iso_date)]
-
-
-class StrictDocument(BaseModel):
-    """A document that takes nothing but what it names, in the very types it names."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
 class Floor(StrictDocument):
@@ -204,14 +176,7 @@ def parse_contract(data: bytes) -> Contract:
     Raises `EncodingError` if ``data`` is not strict JSON of at most `MAX_CONTRACT_BYTES`, and
     `StatementError`, naming every field at fault, if it is not a contract or contradicts itself.
     """
-    document = parse_json_strict(data, max_bytes=MAX_CONTRACT_BYTES, what="contract")
-    if not isinstance(document, dict):
-        raise EncodingError("contract: not a JSON object")
-    try:
-        # JSON mode, since in strict mode only it takes lists for tuples and texts for dates.
-        return Contract.model_validate_json(canonical_bytes(document))
-    except ValidationError as error:
-        raise StatementError(f"contract: {describe_problems(error)}") from None
+    return parse_document(Contract, data, max_bytes=MAX_CONTRACT_BYTES, what="contract")
 
 
 def require_classes_known(contract: Contract, nomenclature: Nomenclature) -> None:
@@ -250,21 +215,3 @@ def judge_floor(size: ClassSize, floor: Floor) -> FloorVerdict:
     if count < floor.refuse:
         return "refuse"
     return "warn" if count < floor.warn else "ok"
-
-
-def describe_problems(error: ValidationError) -> str:
-    """Every problem as "field: what is wrong", ten at most; pydantic's own text would repeat the
-    input."""
-    listed = error.errors(include_url=False, include_context=False, include_input=False)
-    return "; ".join(_problem(dict(entry)) for entry in listed[:10])
-
-
-def _problem(entry: dict[str, Any]) -> str:
-    # A key that has not the form of a name is the sender's text: the message leaves it out.
-    where = ".".join(part for part in map(str, entry["loc"]) if _NAME.fullmatch(part))
-    message = str(entry["msg"]).removeprefix("Value error, ")
-    if entry["type"] == "extra_forbidden":
-        message = "unknown field"
-    if "[key]" in entry["loc"]:
-        message = f"malformed key: {message}"
-    return f"{where}: {message}" if where else message

@@ -24,10 +24,15 @@ from circuits.canonical import (
     canonical_bytes,
     decode_base64url,
     encode_base64url,
-    parse_json_strict,
 )
 from circuits.claim import MAX_LINES, POINT_BYTES, EncodedPoint
-from circuits.contract import MAX_PRICE_CENTS, Identifier, StrictDocument, describe_problems
+from circuits.document import (
+    MAX_PRICE_CENTS,
+    Identifier,
+    StrictDocument,
+    describe_problems,
+    parse_document,
+)
 from circuits.nomenclature import is_lpp_code
 from circuits.slots import SLOTS, Correction, Slot, decode_day, unpack_correction
 from zk.commitment import PartialOpening
@@ -177,12 +182,6 @@ def encode_line_opening(opening: LineOpening) -> bytes:
 def decode_line_opening(data: bytes) -> LineOpening:
     """Strict inverse of `encode_line_opening`; raises `EncodingError` or `StatementError`, without
     content."""
-    document = parse_json_strict(data, max_bytes=MAX_OPENING_BYTES, what="opening")
-    if not isinstance(document, dict):
-        raise EncodingError("opening: not a JSON object")
-    if canonical_bytes(document) != data:
-        raise EncodingError("opening: not in canonical form (RFC 8785)")
-    try:
-        return LineOpening.model_validate_json(data)
-    except ValidationError as error:
-        raise StatementError(f"opening: {describe_problems(error)}") from None
+    return parse_document(
+        LineOpening, data, max_bytes=MAX_OPENING_BYTES, what="opening", is_canonical=True
+    )

@@ -14,13 +14,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Annotated
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from circuits.canonical import (
     canonical_bytes,
     decode_base64url,
     encode_base64url,
-    parse_json_strict,
 )
 from circuits.claim import (
     FORMAT_VERSION,
@@ -34,15 +33,9 @@ from circuits.claim import (
     sign_claim,
 )
 from circuits.compiled import Amounts
-from circuits.contract import (
-    Contract,
-    Identifier,
-    StrictDocument,
-    contract_digest,
-    describe_problems,
-    level_of,
-)
+from circuits.contract import Contract, contract_digest, level_of
 from circuits.declaration import EQUIPMENT_ROLES, Declaration, DeclaredLine, Role
+from circuits.document import Identifier, StrictDocument, parse_document
 from circuits.items import level_weight
 from circuits.nomenclature import Nomenclature
 from circuits.slots import SLOTS
@@ -51,7 +44,7 @@ from optician.identity import Identity
 from optician.sale import Sale
 from zk.commitment import Opening, commit, fresh_opening
 from zk.encoding import encode_proof
-from zk.errors import EncodingError, StatementError
+from zk.errors import StatementError
 from zk.field import decode_scalar, encode_scalar
 from zk.generators import Generators
 from zk.prove import prove
@@ -107,13 +100,7 @@ class Openings:
     def parse(cls, data: bytes, generators: Generators) -> Openings:
         """Strict inverse of `encode`; raises `EncodingError` or `StatementError`, without
         content."""
-        document = parse_json_strict(data, max_bytes=MAX_OPENINGS_BYTES, what="openings")
-        if not isinstance(document, dict):
-            raise EncodingError("openings: not a JSON object")
-        try:
-            file = _OpeningsFile.model_validate_json(canonical_bytes(document))
-        except ValidationError as error:
-            raise StatementError(f"openings: {describe_problems(error)}") from None
+        file = parse_document(_OpeningsFile, data, max_bytes=MAX_OPENINGS_BYTES, what="openings")
         order = generators.group.order
         openings = tuple(
             Opening(line.values, decode_scalar(decode_base64url(line.blinding), order))

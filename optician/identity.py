@@ -8,17 +8,15 @@ from dataclasses import dataclass, field
 from typing import Annotated
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from circuits.canonical import (
     canonical_bytes,
     decode_base64url,
     encode_base64url,
-    parse_json_strict,
 )
 from circuits.claim import Digest, key_id_of
-from circuits.contract import Identifier, StrictDocument, describe_problems
-from zk.errors import EncodingError, StatementError
+from circuits.document import Identifier, StrictDocument, parse_document
 
 MAX_IDENTITY_BYTES = 4096
 HEDGE_BYTES = 32
@@ -49,13 +47,7 @@ class Identity:
     def parse(cls, data: bytes) -> Identity:
         """Strict inverse of `encode`; raises `EncodingError` or `StatementError`, without
         content."""
-        document = parse_json_strict(data, max_bytes=MAX_IDENTITY_BYTES, what="key file")
-        if not isinstance(document, dict):
-            raise EncodingError("key file: not a JSON object")
-        try:
-            file = _IdentityFile.model_validate_json(canonical_bytes(document))
-        except ValidationError as error:
-            raise StatementError(f"key file: {describe_problems(error)}") from None
+        file = parse_document(_IdentityFile, data, max_bytes=MAX_IDENTITY_BYTES, what="key file")
         key = Ed25519PrivateKey.from_private_bytes(decode_base64url(file.private_key))
         return cls(file.optician_id, key, decode_base64url(file.hedge_key))
 

@@ -10,22 +10,14 @@ from __future__ import annotations
 import re
 from typing import Annotated, TypeAlias
 
-from pydantic import BeforeValidator, Field, ValidationError, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
-from circuits.canonical import canonical_bytes, parse_json_strict
 from circuits.claim import Beneficiary, ClaimAmounts
-from circuits.contract import (
-    MAX_PRICE_CENTS,
-    Identifier,
-    IsoDate,
-    StatementName,
-    StrictDocument,
-    describe_problems,
-)
+from circuits.contract import StatementName
 from circuits.declaration import MAX_SUPPLEMENTS
+from circuits.document import MAX_PRICE_CENTS, Identifier, IsoDate, StrictDocument, parse_document
 from circuits.items import Article
 from circuits.slots import Correction
-from zk.errors import EncodingError, StatementError
 
 MAX_SALE_BYTES = 64 * 2**10
 
@@ -114,10 +106,4 @@ def parse_sale(data: bytes) -> Sale:
     Raises `EncodingError` if ``data`` is not strict JSON, `StatementError` naming the fields at
     fault, never their values.
     """
-    document = parse_json_strict(data, max_bytes=MAX_SALE_BYTES, what="sale")
-    if not isinstance(document, dict):
-        raise EncodingError("sale: not a JSON object")
-    try:
-        return Sale.model_validate_json(canonical_bytes(document))
-    except ValidationError as error:
-        raise StatementError(f"sale: {describe_problems(error)}") from None
+    return parse_document(Sale, data, max_bytes=MAX_SALE_BYTES, what="sale")

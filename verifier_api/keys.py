@@ -6,12 +6,12 @@ from datetime import date
 from typing import Annotated
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
-from circuits.canonical import canonical_bytes, decode_base64url, parse_json_strict
+from circuits.canonical import decode_base64url
 from circuits.claim import Digest, key_id_of
-from circuits.contract import Identifier, IsoDate, StrictDocument, describe_problems
-from zk.errors import EncodingError, StatementError
+from circuits.document import Identifier, IsoDate, StrictDocument, parse_document
+from zk.errors import StatementError
 
 MAX_KEYS_BYTES = 16 * 2**20
 
@@ -64,11 +64,5 @@ def parse_keys(data: bytes) -> KeyRegistry:
 
     Raises `EncodingError` or `StatementError` naming the place of the fault.
     """
-    document = parse_json_strict(data, max_bytes=MAX_KEYS_BYTES, what="keys")
-    if not isinstance(document, dict):
-        raise EncodingError("keys: not a JSON object")
-    try:
-        file = _KeysFile.model_validate_json(canonical_bytes(document))
-    except ValidationError as error:
-        raise StatementError(f"keys: {describe_problems(error)}") from None
+    file = parse_document(_KeysFile, data, max_bytes=MAX_KEYS_BYTES, what="keys")
     return KeyRegistry(file.keys)

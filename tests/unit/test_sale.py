@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from circuits.contract import MAX_PRICE_CENTS
+from circuits.document import MAX_PRICE_CENTS
 from circuits.items import Article
 from circuits.slots import Correction
 from optician.sale import MAX_SALE_BYTES, Sale, parse_power, parse_sale

@@ -1,0 +1,113 @@
+"""Documents from outside: strict JSON, one model each, and messages in the reader's terms.
+
+A document takes nothing but the fields it names, in the very types it names. Whatever is wrong with
+one raises an `EncodingError` (no such JSON) or a `StatementError` (JSON that is no such document),
+which names fields and never repeats a value: what a user mistypes may be a code.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import date
+from typing import Annotated, Any, TypeAlias, TypeVar
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from circuits.canonical import canonical_bytes, is_field_name, parse_json_strict
+from circuits.nomenclature import CLASS_PATTERN
+from zk.errors import EncodingError, StatementError
+
+MAX_PRICE_CENTS = 10_000_000
+"""Upper limit of every price, cap, ceiling and amount: 100,000 €."""
+
+_ISO_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
+
+
+class StrictDocument(BaseModel):
+    """A document that takes nothing but what it names, in the very types it names."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+Model = TypeVar("Model", bound=StrictDocument)
+
+
+def parse_document(
+    model: type[Model], data: bytes, *, max_bytes: int, what: str, is_canonical: bool = False
+) -> Model:
+    """The document of type ``model`` that ``data`` holds; ``what`` names it in messages.
+
+    ``is_canonical`` demands the one RFC 8785 form. Raises `EncodingError` for what is no strict
+    JSON object of at most ``max_bytes`` (`parse_json_strict`) or not in that form, `StatementError`
+    naming every field at fault.
+    """
+    document = parse_json_strict(data, max_bytes=max_bytes, what=what)
+    if not isinstance(document, dict):
+        raise EncodingError(f"{what}: not a JSON object")
+    try:
+        # JSON mode, since in strict mode only it takes lists for tuples and texts for dates.
+        parsed = model.model_validate_json(data)
+    except ValidationError as error:
+        problems = describe_problems(error)
+    else:
+        if is_canonical and canonical_bytes(parsed.model_dump(mode="json")) != data:
+            raise EncodingError(f"{what}: not in canonical form (RFC 8785)")
+        return parsed
+    # Raised out here, the refusal has no context: pydantic's error holds the whole input.
+    raise StatementError(f"{what}: {problems}")
+
+
+def describe_problems(error: ValidationError) -> str:
+    """Every problem as "field: what is wrong", ten at most."""
+    listed = error.errors(include_url=False, include_context=False, include_input=False)
+    return "; ".join(_problem(dict(entry)) for entry in listed[:10])
+
+
+def _problem(entry: dict[str, Any]) -> str:
+    # A key that has not the form of a name is the sender's text: the message leaves it out.
+    where = ".".join(part for part in map(str, entry["loc"]) if is_field_name(part))
+    message = str(entry["msg"]).removeprefix("Value error, ")
+    if entry["type"] == "extra_forbidden":
+        message = "unknown field"
+    if "[key]" in entry["loc"]:
+        message = f"malformed key: {message}"
+    return f"{where}: {message}" if where else message
+
+
+# -- types of fields --------------------------------------------------------------------------
+
+
+def form(pattern: str, words: str) -> AfterValidator:
+    """A text that matches ``pattern`` whole; ``words`` says so to whoever got it wrong."""
+    compiled = re.compile(pattern, re.ASCII)
+
+    def check(text: str) -> str:
+        if not compiled.fullmatch(text):
+            raise ValueError(words)
+        return text
+
+    return AfterValidator(check)
+
+
+def _decode_iso_date(value: object) -> object:
+    # One form of a date only, where pydantic would take several.
+    if not isinstance(value, str):
+        return value
+    if not _ISO_DATE.fullmatch(value):
+        raise ValueError("not a date YYYY-MM-DD")
+    try:
+        return date.fromisoformat(value)
+    except ValueError:
+        raise ValueError("no such day in the calendar") from None
+
+
+Cents: TypeAlias = Annotated[int, Field(ge=0, le=MAX_PRICE_CENTS)]
+Identifier: TypeAlias = Annotated[
+    str,
+    form(
+        r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}",
+        "1 to 64 letters, digits, dots, hyphens or underscores expected, a letter or digit first",
+    ),
+]
+ClassCode: TypeAlias = Annotated[str, Field(pattern=CLASS_PATTERN)]
+IsoDate: TypeAlias = Annotated[date, BeforeValidator(_decode_iso_date)]
