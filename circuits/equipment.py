@@ -212,24 +212,27 @@ def _class_rows(
     ]
 
 
-def possible_lens_rows(
+def possible_lenses(
     declaration: Declaration, nomenclature: Nomenclature, day: date
-) -> tuple[Row, ...]:
-    """What a lens of a `pair` can be, given the level: a pair of level a holds simple lenses only.
+) -> list[tuple[Row, ...]]:
+    """What the lenses of a `pair` can be, given the level: the rows of each legal level in it.
 
-    Raises `StatementError` if level or price class are missing or no row fits.
+    Level d says that one lens is simple and the other very complex, so each hides among the rows of
+    its own legal level only. Raises `StatementError` if level or price class are missing, or if no
+    lens of the price class has one of the legal levels.
     """
     if declaration.level is None or declaration.price_class is None:
         raise StatementError("statement pair: level and price class of the lenses are declared")
     total = weight_of(declaration.level)
-    rows = tuple(
-        row
-        for row in nomenclature.lens_union(declaration.price_class, day)
-        if total - level_weight(row, nomenclature) in LEVEL_WEIGHT.values()
-    )
-    if not rows:
-        raise StatementError("statement pair: no lens of this price class makes this level")
-    return rows
+    rows = nomenclature.lens_union(declaration.price_class, day)
+    sets = [
+        tuple(row for row in rows if level_weight(row, nomenclature) == weight)
+        for weight in sorted(LEVEL_WEIGHT.values())
+        if total - weight in LEVEL_WEIGHT.values()
+    ]
+    if not all(sets):
+        raise StatementError("statement pair: no lenses of this price class make this level")
+    return sets
 
 
 def _union_rows(
@@ -239,8 +242,9 @@ def _union_rows(
     for line, label in zip(declaration.lines, _LENS_LABELS, strict=False):
         if line.regroupement is not None or line.code is not None:
             raise StatementError(f"statement pair: {label}: the class is hidden and not declared")
-    check_floor(possible_lens_rows(declaration, nomenclature, day), "lenses", contract)
-    assert declaration.price_class is not None  # `possible_lens_rows` has refused that
+    for possible in possible_lenses(declaration, nomenclature, day):
+        check_floor(possible, "lenses", contract)
+    assert declaration.price_class is not None  # `possible_lenses` has refused that
     rows = nomenclature.lens_union(declaration.price_class, day)
     return [rows, rows], [level_weight(row, nomenclature) for row in rows]
 

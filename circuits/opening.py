@@ -64,6 +64,11 @@ def normalise_purpose(text: str) -> str:
     return text
 
 
+def bound_purpose(claim_id: str, line: int, purpose: str) -> bytes:
+    """What the proof of an opening is bound to: claim, line and purpose, as canonical JSON."""
+    return canonical_bytes({"claim_id": claim_id, "line": line, "purpose": purpose})
+
+
 def _require_purpose(text: str) -> str:
     try:
         normal = normalise_purpose(text)

@@ -5,7 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from circuits.canonical import decode_base64url
-from circuits.opening import LineOpening, line_opening, normalise_purpose, slots_named
+from circuits.opening import (
+    LineOpening,
+    bound_purpose,
+    line_opening,
+    normalise_purpose,
+    slots_named,
+)
 from circuits.slots import SLOTS
 from optician.claiming import Openings
 from zk.commitment import open_partially, verify_opening
@@ -38,5 +44,11 @@ def open_line(
         verify_opening(generators, point, opening, SLOTS)
     except ProofRejected:
         raise StatementError(f"openings: line {line} does not open its commitment") from None
-    partial = open_partially(generators, opening, slots, purpose.encode(), secret=secret)
+    partial = open_partially(
+        generators,
+        opening,
+        slots,
+        bound_purpose(openings.claim_id, line, purpose),
+        secret=secret,
+    )
     return line_opening(openings.claim_id, line, commitment, purpose, partial)

@@ -22,7 +22,7 @@ from datetime import datetime, timedelta
 
 from circuits.canonical import encode_base64url
 from circuits.claim import Claim, build_instance, verify_signature
-from circuits.contract import Contract, contract_digest
+from circuits.contract import Contract, contract_digest, require_classes_known
 from circuits.declaration import FloorError
 from circuits.equipment import CeilingError
 from circuits.nomenclature import Nomenclature
@@ -84,6 +84,10 @@ class Judge:
     keys: KeyRegistry
     generators: Generators
     clock: Callable[[], datetime]
+
+    def __post_init__(self) -> None:
+        """Refuse a price cap for a class that the table does not know (`StatementError`)."""
+        require_classes_known(self.contract, self.nomenclature)
 
     def judge(self, claim: Claim) -> Verdict:
         """The verdict on one claim; never raises for a bad one."""

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from circuits.canonical import decode_base64url
 from circuits.claim import Claim
-from circuits.opening import LineOpening, RevealedValues, decode_revealed, normalise_purpose
+from circuits.opening import (
+    LineOpening,
+    RevealedValues,
+    bound_purpose,
+    decode_revealed,
+    normalise_purpose,
+)
 from zk.commitment import verify_partial_opening
 from zk.errors import EncodingError, ProofRejected, StatementError
 from zk.generators import Generators
@@ -40,7 +46,8 @@ def verify_line_opening(
         raise _rejected("opening_other_purpose")
     try:
         point = generators.group.decode(decode_base64url(commitment))
-        verify_partial_opening(generators, point, opening.partial_opening(), asked.encode())
+        bound = bound_purpose(claim.claim_id, opening.line, asked)
+        verify_partial_opening(generators, point, opening.partial_opening(), bound)
     except EncodingError as error:
         raise ProofRejected("opening_malformed", str(error)) from None
     except ProofRejected:

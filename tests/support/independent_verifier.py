@@ -797,13 +797,12 @@ def equipment_circuit(
         union = table.lens_union(claim["price_class"], day)
         weights = [weight(row) for row in union]
         rest = LEVEL_WEIGHT[level]
-        possible = [
-            row
-            for row, own in zip(union, weights, strict=True)
-            if rest - own in LENS_WEIGHT.values()
-        ]
         floor = contract.document["floor_cells"]["refuse"]
-        refuse_unless(hiding_set(possible) >= floor, "floor")
+        for own in sorted(LENS_WEIGHT.values()):
+            if rest - own in LENS_WEIGHT.values():
+                possible = [row for row, w in zip(union, weights, strict=True) if w == own]
+                refuse_unless(possible != [], "statement_invalid")
+                refuse_unless(hiding_set(possible) >= floor, "floor")
         lens_rows = [union, union]
     else:
         absent = (claim["level"], claim["price_class"])

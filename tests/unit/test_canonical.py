@@ -217,9 +217,7 @@ def test_deep_nesting_is_refused_whatever_the_recursion_limit() -> None:
 
 def test_a_fraction_is_named_by_its_place() -> None:
     text = b'{"right_lens":{"price_cents":[1,{"a":123.45}]}}'
-    with pytest.raises(
-        EncodingError, match=r"^sample: right_lens\.price_cents\.1\.a: "
-    ):
+    with pytest.raises(EncodingError, match=r"^sample: right_lens\.price_cents\.1\.a: "):
         parse_json_strict(text, max_bytes=1000, what="sample")
 
 

@@ -11,9 +11,15 @@ import pytest
 from circuits.compiled import Amounts
 from circuits.contract import Contract, EquipmentLevel, load_sample
 from circuits.declaration import Declaration, DeclaredLine, FloorError
-from circuits.equipment import EQUIPMENT_DEGREE, PAIR_DEGREE, CeilingError, EquipmentStatement
+from circuits.equipment import (
+    EQUIPMENT_DEGREE,
+    PAIR_DEGREE,
+    CeilingError,
+    EquipmentStatement,
+    possible_lenses,
+)
 from circuits.items import Article
-from circuits.nomenclature import Nomenclature, PriceClass
+from circuits.nomenclature import Nomenclature, PriceClass, size_of
 from circuits.slots import Correction, encode_day, pack_correction
 from tests.support.claims import DAY, nomenclature, row_of
 from tests.support.tables import limits_table
@@ -382,6 +388,25 @@ def test_the_floor_of_a_pair_counts_the_lenses_that_its_level_leaves() -> None:
     pair("f", of_contract=contract(floor_cells=floor | {"refuse": len(cells)}))
     with pytest.raises(FloorError, match=f"lenses: hides among {len(cells)}, "):
         pair("f", of_contract=contract(floor_cells=floor | {"refuse": len(cells) + 1}))
+
+
+def test_each_lens_of_a_pair_hides_among_its_own_legal_level() -> None:
+    # Level d of class A is a simple lens, V01 with 13 cells, and a very complex one.
+    declaration = Declaration(
+        "pair",
+        (DeclaredLine("right_lens"), DeclaredLine("left_lens"), DeclaredLine("frame", "M03")),
+        "d",
+        "A",
+    )
+    sizes = [size_of(rows).cells for rows in possible_lenses(declaration, nomenclature(), DAY)]
+    assert sizes == [13, 36]
+    for refuse in (13, 14):
+        terms = contract(floor_cells={"warn": 100, "refuse": refuse})
+        if refuse == 13:
+            EquipmentStatement(declaration, terms, nomenclature(), DAY)
+        else:
+            with pytest.raises(FloorError, match="hides among 13"):
+                EquipmentStatement(declaration, terms, nomenclature(), DAY)
 
 
 def test_the_circuit_depends_on_everything_it_follows_from() -> None:

@@ -11,7 +11,13 @@ import pytest
 from circuits.canonical import encode_base64url
 from optician.identity import Identity
 from tests.support.claims import identity, keys_document
-from verifier_api.keys import MAX_KEYS_BYTES, KeyEntry, KeyRegistry, parse_keys
+from verifier_api.keys import (
+    MAX_KEYS_BYTES,
+    KeyEntry,
+    KeyRegistry,
+    is_small_order,
+    parse_keys,
+)
 from zk.errors import EncodingError, StatementError
 
 TODAY = date(2020, 10, 6)
@@ -88,3 +94,21 @@ def test_a_file_of_another_version(document: dict[str, Any]) -> None:
 def test_what_is_no_json_object(data: bytes) -> None:
     with pytest.raises(EncodingError, match="keys: "):
         parse_keys(data)
+
+
+def test_keys_that_anybody_can_sign_for_are_refused() -> None:
+    field = 2**255 - 19
+    eighth = int.from_bytes(
+        bytes.fromhex("26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05"), "little"
+    )
+    # RFC 8032, 5.1.7: the y of a point of order 8 satisfies d·y⁴ + 2·y² = 1.
+    d = -121665 * pow(121666, -1, field)
+    assert (d * pow(eighth, 4, field) + 2 * pow(eighth, 2, field) - 1) % field == 0
+    for y in (0, 1, field - 1, eighth, field - eighth, field, field + 1):
+        for sign in (0, 1 << 255):
+            assert is_small_order((y | sign).to_bytes(32, "little"))
+    assert not is_small_order(identity().signing_key.public_key().public_bytes_raw())
+    entry = {"optician_id": "o", "public_key": encode_base64url(b"\x01" + bytes(31))}
+    document = json.dumps({"format_version": 1, "keys": [entry]}).encode()
+    with pytest.raises(StatementError, match=r"^keys: keys\.0: a key for which anybody can sign"):
+        parse_keys(document)

@@ -326,3 +326,14 @@ def test_a_claim_with_supplements_opens_its_last_line_too() -> None:
     opening = open_line(openings, 7, ["code"], PURPOSE, generators())
     revealed = verify_line_opening(generators(), claim, opening, PURPOSE)
     assert revealed.code == openings.openings[6].values[0]
+
+
+def test_an_opening_is_bound_to_its_claim_and_line() -> None:
+    # The same commitment in a second claim: an opening of the one is none of the other.
+    twin = CLAIM.model_copy(update={"claim_id": "another-claim"})
+    moved = CLAIM.model_copy(update={"lines": (CLAIM.lines[1], CLAIM.lines[0], *CLAIM.lines[2:])})
+    verify_line_opening(generators(), CLAIM, opened(), PURPOSE)
+    relabelled = opened().model_copy(update={"claim_id": "another-claim"})
+    assert refusal(relabelled, claim=twin) == "opening_invalid"
+    renumbered = opened().model_copy(update={"line": 2})
+    assert refusal(renumbered, claim=moved) == "opening_invalid"
