@@ -26,7 +26,15 @@ _ISO_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 class StrictDocument(BaseModel):
     """A document that takes nothing but what it names, in the very types it names."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, hide_input_in_errors=True)
+
+
+class SecretDocument(StrictDocument):
+    """A document whose repr and str name its type and nothing in it."""
+
+    def __repr_args__(self) -> list[tuple[str | None, Any]]:
+        """Nothing to show."""
+        return []
 
 
 Model = TypeVar("Model", bound=StrictDocument)

@@ -35,7 +35,7 @@ from circuits.claim import (
 from circuits.compiled import Amounts
 from circuits.contract import Contract, contract_digest, level_of
 from circuits.declaration import EQUIPMENT_ROLES, Declaration, DeclaredLine, Role
-from circuits.document import Identifier, StrictDocument, parse_document
+from circuits.document import Identifier, SecretDocument, parse_document
 from circuits.items import level_weight
 from circuits.nomenclature import Nomenclature
 from circuits.slots import SLOTS
@@ -57,7 +57,7 @@ MAX_OPENINGS_BYTES = 64 * 2**10
 # -- openings --------------------------------------------------------------------------------
 
 
-class _OpeningLine(StrictDocument):
+class _OpeningLine(SecretDocument):
     role: Role
     commitment: EncodedPoint
     values: Annotated[
@@ -66,7 +66,7 @@ class _OpeningLine(StrictDocument):
     blinding: Digest  # 32 bytes
 
 
-class _OpeningsFile(StrictDocument):
+class _OpeningsFile(SecretDocument):
     format_version: Annotated[int, Field(ge=1, le=1)]
     claim_id: Identifier
     lines: Annotated[tuple[_OpeningLine, ...], Field(min_length=1)]

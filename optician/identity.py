@@ -16,13 +16,13 @@ from circuits.canonical import (
     encode_base64url,
 )
 from circuits.claim import Digest, key_id_of
-from circuits.document import Identifier, StrictDocument, parse_document
+from circuits.document import Identifier, SecretDocument, parse_document
 
 MAX_IDENTITY_BYTES = 4096
 HEDGE_BYTES = 32
 
 
-class _IdentityFile(StrictDocument):
+class _IdentityFile(SecretDocument):
     format_version: Annotated[int, Field(ge=1, le=1)]
     optician_id: Identifier
     private_key: Digest  # 32 bytes too

@@ -15,7 +15,14 @@ from pydantic import BeforeValidator, Field, model_validator
 from circuits.claim import Beneficiary, ClaimAmounts
 from circuits.contract import StatementName
 from circuits.declaration import MAX_SUPPLEMENTS
-from circuits.document import MAX_PRICE_CENTS, Identifier, IsoDate, StrictDocument, parse_document
+from circuits.document import (
+    MAX_PRICE_CENTS,
+    Identifier,
+    IsoDate,
+    SecretDocument,
+    StrictDocument,
+    parse_document,
+)
 from circuits.items import Article
 from circuits.slots import Correction
 
@@ -39,7 +46,7 @@ def parse_power(text: object) -> object:
 Power: TypeAlias = Annotated[int, BeforeValidator(parse_power), Field(ge=-512, le=511)]
 
 
-class SaleCorrection(StrictDocument):
+class SaleCorrection(SecretDocument):
     """The correction of one lens."""
 
     sphere: Power
@@ -48,12 +55,12 @@ class SaleCorrection(StrictDocument):
     addition: Power = 0
 
 
-class SaleItem(StrictDocument):
+class SaleItem(SecretDocument):
     """One article: its LPP code, its price, for a lens its correction if it is to be committed."""
 
-    code: Annotated[int, Field(ge=0, le=9_999_999, repr=False)]
-    price_cents: Annotated[int, Field(ge=0, le=MAX_PRICE_CENTS, repr=False)]
-    correction: Annotated[SaleCorrection | None, Field(repr=False)] = None
+    code: Annotated[int, Field(ge=0, le=9_999_999)]
+    price_cents: Annotated[int, Field(ge=0, le=MAX_PRICE_CENTS)]
+    correction: SaleCorrection | None = None
 
     def article(self) -> Article:
         """The same for the circuits."""

@@ -74,7 +74,7 @@ class PartialOpening:
     """
 
     slots: int
-    revealed: Mapping[int, int]
+    revealed: Mapping[int, int] = field(repr=False)
     proof: bytes
 
 

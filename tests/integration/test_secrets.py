@@ -16,9 +16,12 @@ import pytest
 from gmpy2 import mpz
 
 import optician.claiming
+import optician.identity
 from circuits.canonical import decode_base64url
 from circuits.claim import Claim, build_instance
 from circuits.slots import pack_correction
+from optician.claiming import Openings
+from optician.identity import Identity
 from optician.opening_file import open_line
 from optician.sale import Sale, parse_sale
 from tests.support.brute_force import Attacker, hashed_blinding
@@ -31,6 +34,7 @@ from tests.support.claims import (
     nomenclature,
     row_of,
     sale_document,
+    sample_sale,
 )
 from tests.support.commands import EXAMPLES, Console, Done, run_process
 from tests.support.traces import forms_of, traces_in
@@ -319,10 +323,50 @@ def test_no_repr_and_no_log_holds_a_secret(caplog: pytest.LogCaptureFixture) -> 
     shown: list[Any] = [sale, claim, openings, opening, verdict, identity(), *sale.items()]
     shown += [item.article() for item in sale.items()]
     shown += [item.correction for item in sale.items()]
-    shown += [*openings.openings, opening.partial_opening]
+    shown += [*openings.openings, opening.partial_opening()]
     texts = [form(value) for value in shown for form in (repr, str, lambda v: f"{v}")]
     texts += [record.getMessage() for record in caplog.records]
     assert traces_in("\n".join(texts).encode(), secrets) == set()
+
+
+def test_documents_with_secrets_show_nothing_but_their_type() -> None:
+    sale = parse_sale(json.dumps(secret_sale()).encode())
+    _, openings = claim_of(sale)
+    documents = [
+        *sale.items(),
+        *(item.correction for item in sale.items() if item.correction is not None),
+        optician.identity._IdentityFile.model_validate_json(identity().encode()),
+        optician.claiming._OpeningsFile.model_validate_json(openings.encode()),
+        *optician.claiming._OpeningsFile.model_validate_json(openings.encode()).lines,
+    ]
+    assert len(documents) >= 9
+    for document in documents:
+        assert repr(document) == f"{type(document).__name__}()"
+        assert str(document) == ""
+
+
+@pytest.mark.parametrize(
+    ("read", "document"),
+    [
+        (Identity.parse, identity().encode()),
+        (lambda data: Openings.parse(data, generators()), claim_of(sample_sale())[1].encode()),
+        (parse_sale, json.dumps(secret_sale()).encode()),
+    ],
+)
+def test_no_refusal_carries_the_document_it_refuses(
+    read: Callable[[bytes], object], document: bytes
+) -> None:
+    read(document)
+    broken = json.loads(document)
+    broken["format_version"] = 2
+    for data in (json.dumps(broken).encode(), document[:-1], document + b"]"):
+        with pytest.raises(ZkError) as refusal:
+            read(data)
+        error: BaseException | None = refusal.value
+        while error is not None:  # what a logger that follows the chain of causes would print
+            assert len(str(error)) < 200
+            assert error.__cause__ is None
+            error = error.__context__
 
 
 @pytest.mark.parametrize("name", BROKEN_SALES)
