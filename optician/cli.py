@@ -213,7 +213,7 @@ def _warn_of_leaks(
 ) -> None:
     """Say where an accepted claim shelters the patient less than it could."""
     from circuits.contract import judge_floor
-    from circuits.equipment import EquipmentStatement, possible_lens_rows
+    from circuits.equipment import EquipmentStatement, possible_lenses
     from circuits.nomenclature import size_of
     from circuits.statements import compile_statement
 
@@ -224,8 +224,8 @@ def _warn_of_leaks(
         if line.regroupement is not None and line.code is None
     ]
     if claim.statement == "pair":
-        lenses_size = size_of(possible_lens_rows(claim.declaration(), nomenclature, day))
-        sizes.append((terminal.say("lenses"), lenses_size))
+        for rows in possible_lenses(claim.declaration(), nomenclature, day):
+            sizes.append((terminal.say("lenses"), size_of(rows)))
     for where, size in sizes:
         if judge_floor(size, contract.floor_cells) != "ok":
             terminal.warn("floor", where)
