@@ -32,7 +32,7 @@ from bench.micro import micro_tasks, msm_tasks
 from bench.parameters import PARAMETERS, Parameters, Size
 from bench.plots import write_plots
 from bench.processes import process_tasks
-from bench.report import blocks, write_documents
+from bench.report import blocks, disagreements, missed_targets, write_documents
 from bench.results import FOLDER, FORMAT, LATEST, Results, read_results, write_results
 from bench.tasks import Bench, Task
 from bench.timing import Yardstick
@@ -114,6 +114,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         (folder / "tables.md").write_text(text + "\n", encoding="utf-8")
     if results["sections"].get("macro"):
         console.print(Markdown(made["claims"]))
+    for text in missed_targets(results):
+        console.print(Markdown(f"**missed**: {text}"))
+    for text in disagreements(results):
+        console.print(Markdown(f"**warning**: the degrees' row differs from the claims': {text}"))
     console.print(f"{results['seconds']} s; results in {folder.name}/{LATEST.name}")
 
 

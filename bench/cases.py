@@ -31,6 +31,8 @@ from zk.relation import Circuit
 
 DAY = date(2020, 10, 5)
 LENSES, FRAME = "V04", "M03"
+CLASSES = {"line": LENSES, "equipment": LENSES, "pair": "all of class A"}
+"""What each case tells of its lenses."""
 PRICE_CAPS = {"V03": 12_000, "V04": 15_000}
 LOWEST_PRICE, HIGHEST_PRICE = 2_000, 25_000  # of a random sale, cents
 

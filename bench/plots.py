@@ -31,6 +31,12 @@ STYLE: dict[Any, Any] = {  # matplotlib types the keys one by one
 }
 # Told apart by readers with any colour vision (Okabe and Ito).
 COLOURS = {"line": "#0072B2", "equipment": "#D55E00", "pair": "#009E73"}
+METHODS = {
+    "naive": "one multiplication a term",
+    "msm": "as the verifier does",
+    "msm_128_bits": "likewise, 128-bit scalars",
+    "buckets": "buckets at every size",
+}
 TITLES = {
     "bytes": "proof, bytes",
     "prove": "prove, units",
@@ -50,6 +56,13 @@ def _panels(height: float) -> tuple[Figure, list[Axes]]:
     for axis, (_, title) in zip(axes, TITLES.items(), strict=True):
         axis.set_title(title)
     return figure, axes
+
+
+def _legend_below(figure: Figure, axis: Axes) -> None:
+    """One legend for all panels, under them: over a panel it would hide lines."""
+    handles, labels = axis.get_legend_handles_labels()
+    if handles:
+        figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), fontsize=8)
 
 
 def plot_targets(results: Results) -> Figure:
@@ -101,8 +114,7 @@ def plot_degrees(results: Results) -> Figure:
     for axis in axes:
         axis.set_xlabel("D at most")
         axis.set_ylim(0, None)
-    if listed:
-        axes[0].legend(fontsize=7)
+    _legend_below(figure, axes[0])
     return figure
 
 
@@ -127,8 +139,7 @@ def plot_growth(results: Results) -> Figure:
         axis.get_xaxis().set_major_formatter(ScalarFormatter())
         axis.tick_params(axis="x", labelrotation=45)
         axis.set_ylim(0, None)
-    if listed:
-        axes[0].legend(fontsize=7)
+    _legend_below(figure, axes[0])
     return figure
 
 
@@ -146,7 +157,7 @@ def plot_msm(results: Results) -> Figure:
             color=styles[number % len(styles)],
             linestyle=":" if method == "buckets" else "-",
             marker=".",
-            label=method,
+            label=METHODS[method],
         )
     axis.set_xscale("log", base=2)
     axis.set_yscale("log")

@@ -9,14 +9,19 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from statistics import quantiles
 from typing import Any
 
+from bench.cases import CLASSES
 from bench.leakage import THRESHOLD
 from bench.macro import BATCH_TARGET, PROVE_TARGET, VERIFY_TARGET
 from bench.processes import MEMORY_TARGET_BYTES
 from bench.results import Results, entries
 
 TARGETS = (("prove", PROVE_TARGET), ("verify", VERIFY_TARGET), ("batch", BATCH_TARGET))
+OPERATIONS = {"prove": "prove", "verify": "verify", "batch": "a claim of a batch"}
+LARGEST_DISAGREEMENT_PERCENT = 15
+"""How far apart two measurements of one circuit in one run may be before it is said."""
 
 
 class ReportError(Exception):
@@ -54,6 +59,47 @@ def verdict(value: float, target: float) -> str:
 def per_wire(entry: dict[str, Any], operation: str) -> float:
     """Units divided by n."""
     return float(entry[operation]["units"]) / int(entry["n"])
+
+
+def middle_half(entry: dict[str, Any], operation: str) -> tuple[float, float]:
+    """First and third quartile of the samples, in units divided by n."""
+    measured = entry[operation]
+    pairs = zip(measured["seconds"], measured["unit_seconds"], strict=True)
+    samples = [seconds / unit / int(entry["n"]) for seconds, unit in pairs]
+    first, _, third = quantiles(samples * 2 if len(samples) == 1 else samples, method="inclusive")
+    return first, third
+
+
+def _per_wire_text(entry: dict[str, Any], operation: str) -> str:
+    return f"{per_wire(entry, operation):.{3 if operation == 'batch' else 2}f} n"
+
+
+def disagreements(results: Results) -> list[str]:
+    """Where the degree that ships took another time in "degrees" than the same circuit in "macro",
+    by more than `LARGEST_DISAGREEMENT_PERCENT`: the machine was busier at one of the two moments.
+    """
+    claims = {entry["case"]: entry for entry in entries(results, "macro")}
+    found = []
+    for entry in entries(results, "degrees"):
+        claim = claims.get(entry["case"])
+        if claim is None or not entry["is_default"]:
+            continue
+        for operation, name in OPERATIONS.items():
+            percent = 100 * (entry[operation]["units"] / claim[operation]["units"] - 1)
+            if abs(percent) > LARGEST_DISAGREEMENT_PERCENT:
+                found.append(f"`{entry['case']}`, {name}: {percent:+.0f} %")
+    return found
+
+
+def missed_targets(results: Results) -> list[str]:
+    """The claims' times that are over their target, in words."""
+    return [
+        f"`{entry['case']}`, {OPERATIONS[operation]}: {_per_wire_text(entry, operation)}, "
+        f"target {target} n"
+        for entry in entries(results, "macro")
+        for operation, target in TARGETS
+        if per_wire(entry, operation) > target
+    ]
 
 
 def fill(text: str, name: str, content: str) -> str:
@@ -116,9 +162,10 @@ def _claims(results: Results) -> str:
     for entry in listed:
         cells = [f"`{entry['case']}`", entry["n"], entry["D"], entry["E"], f"{entry['bytes']:,}"]
         for operation, target in TARGETS:
-            value = per_wire(entry, operation)
             digits = 3 if operation == "batch" else 2
-            cells.append(f"{value:.{digits}f} n, {verdict(value, target)}")
+            spread = "–".join(f"{end:.{digits}f}" for end in middle_half(entry, operation))
+            met = verdict(per_wire(entry, operation), target)
+            cells.append(f"{_per_wire_text(entry, operation)} ({spread}), {met}")
         rows.append(cells)
     distinct = sorted({entry["distinct"] for entry in listed})
     return table(head, rows) + f"\n\nDifferent proofs in a batch: {', '.join(map(str, distinct))}."
@@ -151,15 +198,28 @@ def _degrees(results: Results) -> str:
                 entry["n"],
                 f"{entry['bytes']:,}",
                 *(
-                    f"{entry[operation]['units']:.1f} ({per_wire(entry, operation):.2f} n)"
-                    for operation, _ in TARGETS
+                    f"{entry[operation]['units']:.1f} ({_marked(entry, operation, target)})"
+                    for operation, target in TARGETS
                 ),
             ]
             for entry in listed
             if entry["case"] == case
         ]
         parts.append(f"`{case}`\n\n{table(head, rows)}")
+    if found := disagreements(results):
+        parts.append(
+            f"**In this run** the rows of the degrees that ship differ from the table of claims, "
+            f"which holds the same circuits, by more than {LARGEST_DISAGREEMENT_PERCENT} %: "
+            f"{'; '.join(found)}. Most likely the machine was busier in one part of "
+            f"the run; the bold figures of those tables are then no verdicts."
+        )
     return "\n\n".join(parts)
+
+
+def _marked(entry: dict[str, Any], operation: str, target: float) -> str:
+    """Units divided by n, bold where over the target."""
+    text = f"{per_wire(entry, operation):.2f} n"
+    return f"**{text}**" if per_wire(entry, operation) > target else text
 
 
 def _growth(results: Results) -> str:
@@ -250,24 +310,44 @@ def _leakage(results: Results) -> str:
 
 def _summary(results: Results) -> str:
     listed = entries(results, "macro")
-    head = ["statement", "wires n", "proof", "prove", "verify", "a claim of a batch"]
+    head = ["statement", "lenses", "wires n", "proof", "prove", "verify", "a claim of a batch"]
     rows = [
         [
             f"`{entry['case']}`",
+            CLASSES[entry["statement"]],
             entry["n"],
             f"{entry['bytes']:,} bytes",
             *(
                 f"{duration(entry[operation]['median_seconds'])} "
-                f"({per_wire(entry, operation):.{3 if operation == 'batch' else 2}f} n)"
+                f"({_per_wire_text(entry, operation)})"
                 for operation, _ in TARGETS
             ),
         ]
         for entry in listed
     ]
     batch = listed[0]["batch_size"] if listed else 0
+    missed = missed_targets(results)
+    outcome = f"**missed** by {'; '.join(missed)}" if missed else "all met"
+    targets = ", ".join(f"{OPERATIONS[name]} {target} n" for name, target in TARGETS)
     return (
         f"{table(head, rows)}\n\nIn brackets, in multiples of one libsecp256k1 multiplication "
-        f"from Python; batches of {batch}. Measured on {_measured_on(results)}."
+        f"from Python; batches of {batch}. Measured on {_measured_on(results)}. "
+        f"Targets: {targets}; {outcome}.{_starting(results)}"
+    )
+
+
+def _starting(results: Results) -> str:
+    """What a fresh process adds to the times of a warm one."""
+    listed = entries(results, "processes")
+    if not listed:
+        return ""
+    starts = [entry["median_cold_start_seconds"] for entry in listed]
+    tables = [entry["step_seconds"].get("tables", 0.0) for entry in listed]
+    return (
+        f"\n\nThese are times of a warm process. A fresh one reaches its first verdict in "
+        f"{duration(min(starts))} to {duration(max(starts))}, interpreter included, and making "
+        f"the tables that these times suppose takes it {duration(min(tables))} to "
+        f"{duration(max(tables))} once."
     )
 
 

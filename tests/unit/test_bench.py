@@ -24,8 +24,11 @@ from bench.plots import PLOTS, draw
 from bench.report import (
     ReportError,
     blocks,
+    disagreements,
     duration,
     fill,
+    middle_half,
+    missed_targets,
     per_wire,
     render_performance,
     render_readme,
@@ -327,13 +330,41 @@ def results() -> dict[str, Any]:
 
 def test_tables_tell_what_is_met_and_what_is_missed(results: dict[str, Any]) -> None:
     made = blocks(results)
-    assert "| 3.00 n, met | 1.70 n, **missed** | 0.300 n, met |" in made["claims"]
+    verified = "1.70 n (1.70–1.70), **missed**"
+    assert f"3.00 n (3.00–3.00), met | {verified} | 0.300 n (0.300–0.300), met" in made["claims"]
     assert "251 MB, **missed**" in made["processes"]
     assert "**5**, ships" in made["degrees"]
     assert "-50.0 % | -40.0 | yes" in made["leakage"]
     assert "615 bytes" in made[""]
+    assert "**missed** by `line`, verify: 1.70 n, target 1.6 n." in made[""]
+    assert "first verdict in 500.0 ms to 500.0 ms" in made[""]
+    assert "(**1.70 n**)" in made["degrees"]
+    assert missed_targets(results) == ["`line`, verify: 1.70 n, target 1.6 n"]
+    results["sections"]["macro"][0]["verify"] = measurement(15.0)
+    assert missed_targets(results) == []
+    assert "; all met." in blocks(results)[""]
     assert "changes not committed" not in made["machine"]
     assert "changes not committed" in blocks(results | {"modified": True})["machine"]
+
+
+@pytest.mark.parametrize(("units", "expected"), [(3.4, []), (3.6, ["+20 %"]), (2.4, ["-20 %"])])
+def test_a_degree_that_ships_is_compared_with_its_claim(
+    results: dict[str, Any], units: float, expected: list[str]
+) -> None:
+    """Beyond 15 % the page says so; rows of other degrees are not compared."""
+    assert disagreements(results) == []
+    other, shipped = results["sections"]["degrees"]
+    other["prove"] = measurement(300.0)
+    shipped["batch"] = measurement(units)
+    assert disagreements(results) == [f"`line`, a claim of a batch: {text}" for text in expected]
+    assert ("In this run" in blocks(results)["degrees"]) is bool(expected)
+
+
+def test_the_middle_half_leaves_out_the_outer_quarters() -> None:
+    timed = {"seconds": [1.0, 2.0, 3.0, 4.0, 90.0], "unit_seconds": [0.5] * 5}
+    assert middle_half({"n": 2, "prove": timed}, "prove") == (2.0, 4.0)
+    single = {"seconds": [3.0], "unit_seconds": [0.5]}
+    assert middle_half({"n": 2, "prove": single}, "prove") == (3.0, 3.0)
 
 
 def test_results_that_hold_one_section_only_still_make_a_report(results: dict[str, Any]) -> None:
