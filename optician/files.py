@@ -42,8 +42,10 @@ def check_writable(name: str, *, replace: bool) -> None:
 def write_output(name: str, data: bytes, *, secret: bool = False, replace: bool = False) -> None:
     """Write a file whole or not at all: a temporary file beside it, flushed to disk, then renamed.
 
-    ``secret`` makes it readable by its owner alone (mode 0600) from the first byte on. Raises
-    `FileExistsError` if the file exists, unless ``replace``; else `OSError`.
+    ``secret`` makes it readable by its owner alone (mode 0600) from the first byte on, and keeps a
+    file that is replaced under the next free name (``openings.json.1``): openings of a claim that
+    was sent must outlive whatever is proved next. Raises `FileExistsError` if the file exists,
+    unless ``replace``; else `OSError`.
     """
     if name == STANDARD:
         sys.stdout.buffer.write(data)
@@ -60,6 +62,8 @@ def write_output(name: str, data: bytes, *, secret: bool = False, replace: bool 
         if not secret:
             os.chmod(temporary, 0o666 & ~_umask())
         if replace:
+            if secret and path.exists():
+                _keep(path)
             os.replace(temporary, path)
         else:
             _rename_new(temporary, path)
@@ -74,6 +78,25 @@ def is_readable_by_others(name: str) -> bool:
     if name == STANDARD or os.name != "posix":
         return False
     return bool(stat.S_IMODE(os.stat(name).st_mode) & 0o077)
+
+
+def _keep(path: Path) -> None:
+    """Give a file a second name, the first that is free, before its own is taken over."""
+    number = 1
+    while True:
+        kept = path.with_name(f"{path.name}.{number}")
+        try:
+            os.link(path, kept)
+        except FileExistsError:
+            number += 1
+        except OSError:  # a file system without hard links
+            if kept.exists():
+                number += 1
+                continue
+            os.rename(path, kept)
+            return
+        else:
+            return
 
 
 def _umask() -> int:

@@ -5,6 +5,7 @@ An entry that is no claim is passed on as the error that says so; nothing stops 
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
@@ -38,8 +39,9 @@ class Entry:
 
 
 def read_entries(source: str) -> tuple[Iterator[Entry], int | None]:
-    """The entries of a folder (``*.json`` by name) or of a file with one claim on each line ("-" is
-    standard input), read as they are asked for; and their bytes in all, None if unknown.
+    """The entries of a folder (``*.json`` by name, in either case) or of a file with one claim on
+    each line ("-" is standard input), read as they are asked for; and their bytes in all, None if
+    unknown.
 
     Raises `OSError` if ``source`` cannot be opened.
     """
@@ -47,8 +49,10 @@ def read_entries(source: str) -> tuple[Iterator[Entry], int | None]:
         return _lines(sys.stdin.buffer), None
     path = Path(source)
     if path.is_dir():
-        files = sorted(file for file in path.glob("*.json") if file.is_file())
-        return _files(files), sum(file.stat().st_size for file in files)
+        files = sorted(
+            file for file in path.iterdir() if file.suffix.lower() == ".json" and not file.is_dir()
+        )
+        return _files(files), sum(file.stat().st_size for file in files if file.is_file())
     size = path.stat().st_size if path.is_file() else None
     return _lines(path.open("rb")), size
 
@@ -79,6 +83,10 @@ def _decode(entry: Entry) -> Claim | ZkError:
 
 def _files(files: Iterable[Path]) -> Iterator[Entry]:
     for file in files:
+        # A pipe would block, a link may lead nowhere; what has vanished is told by `open`.
+        if os.path.lexists(file) and not file.is_file():
+            yield Entry(file.name, 0, b"", "not a regular file")
+            continue
         try:
             with file.open("rb") as opened:
                 data = opened.read(_LINE_LIMIT)
@@ -96,5 +104,5 @@ def _lines(file: BinaryIO) -> Iterator[Entry]:
             size, data = len(line), line.removesuffix(b"\n").removesuffix(b"\r")
             while not line.endswith(b"\n") and (line := file.readline(_LINE_LIMIT)):
                 size += len(line)  # the rest of a line that is too long is skipped
-            if data.strip():
+            if data.strip() or size > _LINE_LIMIT:  # blank as far as it was read is not blank
                 yield Entry(f"line {number}", size, data)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -128,3 +129,24 @@ def test_a_source_that_does_not_exist(tmp_path: Path) -> None:
 
 def test_the_repr_of_an_entry_is_short() -> None:
     assert "beneficiary" not in repr(Entry("line 1", len(DATA), DATA))
+
+
+def test_a_long_line_that_starts_blank_is_an_entry(tmp_path: Path) -> None:
+    file = tmp_path / "claims.ndjson"
+    file.write_bytes(b" " * 40_000 + b"{}\n" + b" \n" + b"{}\n")
+    entries, _ = read_entries(str(file))
+    assert [entry.name for entry in entries] == ["line 1", "line 3"]
+
+
+def test_what_is_no_regular_file_is_an_entry_that_cannot_be_read(tmp_path: Path) -> None:
+    (tmp_path / "b.json").symlink_to(tmp_path / "nowhere")
+    (tmp_path / "c.JSON").write_bytes(b"{}")
+    (tmp_path / "folder.json").mkdir()
+    os.mkfifo(tmp_path / "a.json")
+    entries, _ = read_entries(str(tmp_path))
+    found = [(entry.name, entry.problem) for entry in entries]
+    assert found == [
+        ("a.json", "not a regular file"),
+        ("b.json", "not a regular file"),
+        ("c.JSON", ""),
+    ]
