@@ -3,7 +3,7 @@
 PYTHON ?= python3
 # Test processes side by side.
 JOBS ?= 2
-# Arguments for pytest: make test ARGS="tests/unit -x"
+# Arguments for pytest, demo or bench: make test ARGS="tests/unit -x", make demo ARGS="--lang fr"
 ARGS ?=
 # make lock UPGRADE=1 moves every pin to the newest version that pyproject.toml allows.
 UPGRADE ?=
@@ -33,7 +33,7 @@ help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
 
 demo: $(PROJECT) ## tell the whole story: a sale, its proof, every lie refused
-	@$(BIN)/python demo/run.py
+	@$(BIN)/python demo/run.py $(ARGS)
 
 install: $(PROJECT) $(DEV) ## make .venv with the project and the development tools
 	@:

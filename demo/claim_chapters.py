@@ -15,6 +15,7 @@ from circuits.slots import Correction
 from demo.cases import CONTRACTS, Case, World, short_commitment
 from demo.commands import Finished, run_command
 from demo.stage import Stage
+from demo.words import Speaker
 from optician.claiming import Openings
 from optician.identity import Identity
 from optician.sale import Sale
@@ -85,7 +86,7 @@ def tell_sale(stage: Stage, world: World, files: Files) -> Sale:
             say(role),
             f"[secret]{article.code}[/]",
             world.table.row(article.code, world.day).regroupement,
-            f"[secret]{describe_correction(article.correction)}[/]",
+            f"[secret]{describe_correction(say, article.correction)}[/]",
             f"[secret]{say.euros(article.price_cents)}[/]",
         )
     total = sum(item.price_cents for item in sale.items())
@@ -94,16 +95,16 @@ def tell_sale(stage: Stage, world: World, files: Files) -> Sale:
     return sale
 
 
-def describe_correction(correction: Correction | None) -> str:
+def describe_correction(say: Speaker, correction: Correction | None) -> str:
     """As opticians write it: −3.75 (−0.75) 95° add 2.00."""
     if correction is None:
         return "—"
-    parts = [f"{correction.sphere / 4:+.2f}"]
+    parts = [say.power(correction.sphere)]
     if correction.cylinder:
-        parts.append(f"({correction.cylinder / 4:+.2f}) {correction.axis}°")
+        parts.append(f"({say.power(correction.cylinder)}) {correction.axis}°")
     if correction.addition:
-        parts.append(f"add {correction.addition / 4:.2f}")
-    return " ".join(parts).replace("-", "\N{MINUS SIGN}")
+        parts.append(f"add {say.power(correction.addition).removeprefix('+')}")
+    return " ".join(parts)
 
 
 # -- 2 ---------------------------------------------------------------------------------------------
@@ -173,7 +174,7 @@ def _side_by_side(stage: Stage, world: World, case: Case, claim_bytes: int) -> T
         article = item.article()
         stays = f"[secret]{article.code}   {say.euros(article.price_cents)}[/]"
         if article.correction:
-            stays += f"\n[secret]{describe_correction(article.correction)}[/]"
+            stays += f"\n[secret]{describe_correction(say, article.correction)}[/]"
         size = world.table.class_size(line.regroupement or "", world.day)
         hides = "leaves.hides.lens" if size.carries_correction else "leaves.hides.frame"
         leaves = (

@@ -6,9 +6,10 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
-from rich.console import Console, RenderableType
+from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.padding import Padding
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.segment import Segment
 from rich.text import Text
 from rich.theme import Theme
 
@@ -29,6 +30,29 @@ THEME = Theme(
         "head": "bold",
     }
 )
+
+
+# rich breaks lines at spaces that must not break, so they are something else while it does.
+_HELD = {"\N{NO-BREAK SPACE}": "\ue000", "\N{NARROW NO-BREAK SPACE}": "\ue001"}
+
+
+class Unbroken:
+    """A text whose lines do not break at its no-break spaces; ``frame`` puts it into something."""
+
+    def __init__(
+        self, text: str, frame: Callable[[RenderableType], RenderableType] = lambda inner: inner
+    ) -> None:
+        for space, held in _HELD.items():
+            text = text.replace(space, held)
+        self._content = frame(Text.from_markup(text))
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """What `rich` makes of it, with the spaces put back."""
+        for segment in console.render(self._content, options):
+            text = segment.text
+            for space, held in _HELD.items():
+                text = text.replace(held, space)
+            yield Segment(text, segment.style, segment.control)
 
 
 class Stage:
@@ -55,7 +79,8 @@ class Stage:
 
     def show(self, content: RenderableType, *, indent: int = 2) -> None:
         """Anything else, indented like a paragraph."""
-        self.console.print(Padding(content, (0, 1, 0, indent)))
+        shown = Unbroken(content) if isinstance(content, str) else content
+        self.console.print(Padding(shown, (0, 1, 0, indent)))
 
     def command(self, done: Finished) -> None:
         """A command as it was typed, broken before options where it is too long."""
@@ -87,5 +112,6 @@ class Stage:
             MofNCompleteColumn(),
             console=self.console,
             transient=True,
+            disable=not self.console.is_terminal,  # it would leave an empty line in a file
         ) as bar:
             yield bar.track

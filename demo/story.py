@@ -6,6 +6,7 @@ import argparse
 import tempfile
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from rich import box
@@ -15,7 +16,7 @@ from demo.after_chapters import tell_audit, tell_batch, tell_pair, tell_times
 from demo.cases import World
 from demo.claim_chapters import Files, make_keys, tell_claim, tell_sale, tell_verdict
 from demo.lie_chapters import tell_lies
-from demo.stage import Stage
+from demo.stage import Stage, Unbroken
 from demo.words import LANGUAGES, Language, Speaker
 
 BATCH = 100
@@ -27,7 +28,8 @@ def tell(stage: Stage, folder: Path, batch: int) -> None:
     title = f"[head]clairobscur[/]  {say('title')}"
     text = f"{say('parties')}\n\n{say('colours')}"
     stage.console.print()
-    stage.console.print(Panel(text, title=title, box=box.ROUNDED, border_style="soft", padding=1))
+    frame = partial(Panel, title=title, box=box.ROUNDED, border_style="soft", padding=1)
+    stage.console.print(Unbroken(text, frame))
     files = Files(folder)
     world = World(shop=make_keys(stage, files))
     sale = tell_sale(stage, world, files)

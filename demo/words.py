@@ -72,8 +72,8 @@ WORDS: Final[dict[str, tuple[str, str]]] = {
     "leaves.class": ("class {name}", "classe {name}"),
     "leaves.commitment": ("sealed {commitment}", "scellé {commitment}"),
     "leaves.hides.lens": (
-        "one of {codes} codes, {cells} correction ranges",
-        "un parmi {codes} codes, {cells} plages de correction",
+        "one of {codes} codes, {cells} cells",
+        "un parmi {codes} codes, {cells} cellules",
     ),
     "leaves.hides.frame": ("one of {codes} codes", "un parmi {codes} codes"),
     "stays.blinding": ("+ a random blinding", "+ un aléa"),
@@ -96,13 +96,16 @@ WORDS: Final[dict[str, tuple[str, str]]] = {
     ),
     "leaves.says": (
         "The proof says: each sealed code is in its class, each sealed price within its limit, and "
-        "the amounts fit the sealed prices less the public payer's shares. It says nothing else, "
-        "ever, to whatever computer: all codes of a class, and all prices that allow the amounts, "
-        "explain these bytes equally well.",
+        "the amounts fit the sealed prices less the public payer's shares. Given uniform random "
+        "numbers it says nothing else, ever, to whatever computer: all codes of a class, and all "
+        "prices that allow the amounts, explain these bytes equally well. (A cell is a type of "
+        "lens with a range of corrections; all codes of a cell tell the same of the eyes.)",
         "La preuve dit : chaque code scellé est dans sa classe, chaque prix scellé sous sa limite, "
-        "et les montants tiennent dans les prix scellés moins la part du payeur public. Elle ne "
-        "dit rien d'autre, jamais, à quelque ordinateur que ce soit : tous les codes d'une classe, "
-        "et tous les prix permettant les montants, expliquent aussi bien ces octets.",
+        "et les montants tiennent dans les prix scellés moins la part du payeur public. Si les "
+        "aléas sont uniformes, elle ne dit rien d'autre, jamais, à quelque ordinateur que ce "
+        "soit : tous les codes d'une classe, et tous les prix permettant les montants, expliquent "
+        "aussi bien ces octets. (Une cellule est un type de verre avec une plage de corrections ; "
+        "tous les codes d'une cellule en disent autant sur les yeux.)",
     ),
     "leaves.hash": (
         "[soft]A plain hash would not do: SHA-256 of the right lens's code gives the code away "
@@ -217,12 +220,12 @@ WORDS: Final[dict[str, tuple[str, str]]] = {
     "lies.honest.refuses": ("refuses to make it: {words}", "refuse de la faire : {words}"),
     "lies.altered": (
         "old signature",
-        "non resignée",
+        "même signature",
     ),
     "lies.resent": ("sent as it is", "telle quelle"),
     "lies.anew": (
         "signed anew",
-        "resignée",
+        "signée à nouveau",
     ),
     "lies.lying": (
         "a liar is caught",
@@ -270,17 +273,17 @@ WORDS: Final[dict[str, tuple[str, str]]] = {
     "pair.with_classes": ("with classes", "avec les classes"),
     "pair.level_only": ("level only", "niveau seul"),
     "pair.lens": (
-        "{name}: {codes} codes, {cells} ranges",
-        "{name} : {codes} codes, {cells} plages",
+        "{name}: {codes} codes, {cells} cells",
+        "{name} : {codes} codes, {cells} cellules",
     ),
-    "pair.union": ("{codes} codes, {cells} ranges", "{codes} codes, {cells} plages"),
+    "pair.union": ("{codes} codes, {cells} cells", "{codes} codes, {cells} cellules"),
     "pair.level": ("level of the pair", "niveau de la paire"),
     "pair.which": (
         "which eye needs more",
         "quel œil est plus corrigé",
     ),
     "yes": ("yes", "oui"),
-    "no": ("no longer", "plus"),
+    "no": ("no", "non"),
     "pair.size": ("proof", "preuve"),
     "bytes": ("{count} bytes", "{count} octets"),
     # -- 7 batch ---------------------------------------------------------------------------------
@@ -415,6 +418,11 @@ class Speaker:
     def decimal(self, value: float) -> str:
         """One figure after the point."""
         text = f"{value:.1f}"
+        return text.replace(".", ",") if self.language == "fr" else text
+
+    def power(self, quarters: int) -> str:
+        """Quarter dioptres with their sign: −11 → −2.75 or −2,75."""
+        text = f"{quarters / 4:+.2f}".replace("-", "\N{MINUS SIGN}")
         return text.replace(".", ",") if self.language == "fr" else text
 
     def milliseconds(self, value: float) -> str:

@@ -238,6 +238,22 @@ def test_french_marks_stay_with_their_word() -> None:
     assert text == "montrée pour «\N{NO-BREAK SPACE}x\N{NO-BREAK SPACE}»"
 
 
+def test_lines_do_not_break_at_spaces_that_must_not_break() -> None:
+    words = "«\N{NO-BREAK SPACE}contrôle\N{NO-BREAK SPACE}»"
+    for columns in range(MIN_COLUMNS, MAX_COLUMNS):
+        stage = quiet_stage("fr", columns)
+        stage.show(f"[bold]{'x' * 30}[/] un motif assez long pour une ligne et plus : {words}")
+        assert isinstance(stage.console.file, io.StringIO)
+        printed = stage.console.file.getvalue()
+        assert words in printed
+
+
+def test_powers_are_written_as_the_language_does() -> None:
+    powers = [Speaker(language).power(-11) for language in ("en", "fr")]
+    assert powers == ["\N{MINUS SIGN}2.75", "\N{MINUS SIGN}2,75"]
+    assert Speaker("fr").power(10) == "+2,50"
+
+
 @pytest.mark.parametrize(("columns", "used"), [(40, MIN_COLUMNS), (90, 90), (300, MAX_COLUMNS)])
 def test_the_stage_keeps_to_a_readable_width(columns: int, used: int) -> None:
     assert quiet_stage(columns=columns).console.width == used
