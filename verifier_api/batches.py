@@ -1,4 +1,5 @@
-"""Many claims from a folder or a stream, judged in chunks: memory does not grow with their number.
+"""Many claims from a folder or a stream, judged in chunks: of those judged, memory keeps no more
+than digest and name, to notice a claim that comes twice.
 
 An entry that is no claim is passed on as the error that says so; nothing stops the rest.
 """
@@ -6,6 +7,7 @@ An entry that is no claim is passed on as the error that says so; nothing stops 
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
@@ -14,7 +16,7 @@ from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
 
-from circuits.claim import MAX_CLAIM_BYTES, Claim, decode_claim
+from circuits.claim import MAX_CLAIM_BYTES, Claim, claim_digest, decode_claim
 from verifier_api.judge import Judge, Verdict
 from zk.errors import EncodingError, ZkError
 
@@ -22,6 +24,7 @@ CHUNK = 256
 STANDARD_INPUT = "-"
 
 _LINE_LIMIT = MAX_CLAIM_BYTES + 2  # a claim, and its line's end
+_NEXT_DOCUMENT = re.compile(rb"\}[ \t\r\n]*\{")  # in no claim, whose texts hold no brackets
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,16 @@ class Entry:
     bytes_read: int
     data: bytes = field(repr=False)
     problem: str = ""
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A claim with its verdict. ``duplicate_of`` names the first entry that held the very same
+    claim (`circuits.claim.claim_digest`), None if this is the first; no verdict depends on it."""
+
+    claim: Claim
+    verdict: Verdict
+    duplicate_of: str | None
 
 
 def read_entries(source: str) -> tuple[Iterator[Entry], int | None]:
@@ -59,17 +72,23 @@ def read_entries(source: str) -> tuple[Iterator[Entry], int | None]:
 
 def judge_entries(
     judge: Judge, entries: Iterable[Entry], chunk: int = CHUNK
-) -> Iterator[tuple[Entry, Verdict | ZkError]]:
-    """Every entry in its order, with the verdict, or the error if it is no claim.
+) -> Iterator[tuple[Entry, Judged | ZkError]]:
+    """Every entry in its order, with claim and verdict, or the error if it is no claim.
 
     The proofs of ``chunk`` entries are verified together.
     """
     remaining = iter(entries)
+    first: dict[bytes, str] = {}
     while part := list(islice(remaining, chunk)):
         claims = [_decode(entry) for entry in part]
         verdicts = iter(judge.judge_batch([claim for claim in claims if isinstance(claim, Claim)]))
         for entry, claim in zip(part, claims, strict=True):
-            yield entry, next(verdicts) if isinstance(claim, Claim) else claim
+            if not isinstance(claim, Claim):
+                yield entry, claim
+                continue
+            digest = claim_digest(claim)
+            yield entry, Judged(claim, next(verdicts), first.get(digest))
+            first.setdefault(digest, entry.name)
 
 
 def _decode(entry: Entry) -> Claim | ZkError:
@@ -78,6 +97,10 @@ def _decode(entry: Entry) -> Claim | ZkError:
     try:
         return decode_claim(entry.data)
     except ZkError as error:
+        if _NEXT_DOCUMENT.search(entry.data):
+            return EncodingError(
+                "claim: several documents on one line; put each claim on a line of its own"
+            )
         return error
 
 

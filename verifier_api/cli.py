@@ -19,16 +19,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from zk.errors import ProofRejected, StatementError, ZkError
+from zk.errors import ProofRejected, ZkError
 
 if TYPE_CHECKING:
     from datetime import date, datetime
 
     from circuits.claim import Claim
-    from circuits.contract import Contract, Floor
+    from circuits.contract import Contract
     from circuits.nomenclature import Nomenclature
-    from circuits.opening import RevealedValues
-    from verifier_api.judge import Judge, Verdict
+    from verifier_api.judge import Judge
 
 EXIT_ACCEPTED = 0
 EXIT_REFUSED = 1
@@ -70,8 +69,19 @@ Now = Annotated[
 ]
 
 
-class UsageError(Exception):
-    """Options that do not go together."""
+class CommandError(Exception):
+    """The command cannot do what it is asked: the kind of the error, and what is wrong."""
+
+    def __init__(self, kind: str, detail: str) -> None:
+        super().__init__(detail)
+        self.kind = kind
+
+
+class UsageError(CommandError):
+    """Options that do not go together, or one that is malformed."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__("usage", detail)
 
 
 def main() -> None:
@@ -94,39 +104,29 @@ def check(
     now: Now = None,
     as_json: AsJson = False,
 ) -> None:
-    """Judge one claim: its verdict, the reason of a refusal, and the time of every step."""
+    """Judge one claim: its verdict, the reason of a refusal, and the time of every step.
+
+    An accepted claim is shown with what it says. Whether it was paid before is for you to know: no
+    claim digest, no line commitment, no beneficiary twice for one date and purchase. JSON shows
+    what a refused claim says too, which is then worth nothing.
+    """
     with _reporting(as_json):
         _check_inputs(claim_file, contract_file, keys_file, nomenclature_file)
+        from verifier_api.reports import claim_lines, times, verdict_facts, verdict_line
+
         claim = _read_claim(claim_file)
         judge = _judge(contract_file, keys_file, nomenclature_file, now)
         verdict = judge.judge(claim)
         if as_json:
-            print(json.dumps(_verdict_facts(verdict) | {"milliseconds": _times(verdict)}))
+            facts = verdict_facts(verdict, claim)
+            print(json.dumps(facts | {"milliseconds": times(verdict)}))
         else:
-            print(_verdict_line(verdict))
-            steps = [f"{step} {spent:.1f}" for step, spent in _times(verdict).items()]
-            print(f"  ms: {', '.join(steps)}")
+            print(verdict_line(verdict))
+            if verdict.is_accepted:
+                print("\n".join(claim_lines(claim)))
+            steps = [f"{step} {spent:.1f}" for step, spent in times(verdict).items()]
+            print(f"  {'ms:':12} {', '.join(steps)}")
     raise typer.Exit(EXIT_ACCEPTED if verdict.is_accepted else EXIT_REFUSED)
-
-
-def _verdict_facts(verdict: Verdict) -> dict[str, Any]:
-    return {
-        "claim_id": verdict.claim_id,
-        "verdict": "accepted" if verdict.is_accepted else "refused",
-        "reason": verdict.reason,
-        "detail": verdict.detail,
-    }
-
-
-def _verdict_line(verdict: Verdict) -> str:
-    if verdict.is_accepted:
-        return f"accepted    {verdict.claim_id}"
-    return f"refused     {verdict.claim_id}  {verdict.reason}: {verdict.detail}"
-
-
-def _times(verdict: Verdict) -> dict[str, float]:
-    steps = {step: round(spent, 3) for step, spent in verdict.milliseconds.items()}
-    return steps | {"total": round(sum(verdict.milliseconds.values()), 3)}
 
 
 # -- check-batch ------------------------------------------------------------------------------
@@ -138,7 +138,8 @@ def check_batch(
         str,
         typer.Argument(
             metavar="DIR-or-NDJSON",
-            help="A folder with one claim in each *.json, or a file with one on each line.",
+            help="A folder with one claim in each *.json, or a file with one on each line, - for "
+            "input.",
         ),
     ],
     contract_file: ContractFile,
@@ -153,17 +154,25 @@ def check_batch(
     """Judge many claims, with one verdict a claim in their order, and a count at the end.
 
     An entry that cannot be read has a verdict of its own and stops nothing. Exit code 2 if there
-    was one, else 1 if a claim was refused, else 0.
+    was one, or no entry at all, else 1 if a claim was refused, else 0. A claim that comes twice is
+    judged twice, and told to be a duplicate.
+
+    A claim's file has no newline at its end. To put the claims of a folder into one file:
+
+    \b
+        awk 1 claims/*.json > all.ndjson
     """
     with _reporting(as_json):
         _check_inputs(source, contract_file, keys_file, nomenclature_file)
         from verifier_api.batches import judge_entries, read_entries
+        from verifier_api.reports import verdict_facts, verdict_line
 
         entries, total_bytes = read_entries(source)
         judge = _judge(contract_file, keys_file, nomenclature_file, now)
         # The tables live as long as the process: spare the garbage collector looking them through.
         gc.freeze()
         counts = {"accepted": 0, "refused": 0, UNREADABLE: 0}
+        duplicates = 0
         start = time.perf_counter()
         is_bar_wanted = sys.stderr.isatty() if progress is None else progress
         with _progress_bar(total_bytes, is_bar_wanted) as advance:
@@ -175,21 +184,31 @@ def check_batch(
                         "verdict": UNREADABLE,
                         "reason": UNREADABLE,
                         "detail": str(outcome),
+                        "claim": None,
                     }
                     line = f"{UNREADABLE}  {entry.name}  {outcome}"
                 else:
-                    kind = "accepted" if outcome.is_accepted else "refused"
-                    facts, line = _verdict_facts(outcome), _verdict_line(outcome)
+                    kind = "accepted" if outcome.verdict.is_accepted else "refused"
+                    facts = verdict_facts(outcome.verdict, outcome.claim)
+                    facts |= {"duplicate_of": outcome.duplicate_of}
+                    line = f"{verdict_line(outcome.verdict)}  ({entry.name})"
+                    if outcome.duplicate_of is not None:
+                        duplicates += 1
+                        line += f"  warning: the same claim as in {outcome.duplicate_of}"
                 counts[kind] += 1
                 advance(entry.bytes_read)
                 print(json.dumps({"source": entry.name} | facts) if as_json else _plain(line))
+        if not any(counts.values()):
+            raise CommandError("empty", f"no claim in {source}: no *.json in a folder, or no line")
         seconds = time.perf_counter() - start
         sys.stdout.flush()  # the verdicts stand before the count
         if as_json:
-            print(json.dumps(counts | {"seconds": round(seconds, 3)}), file=sys.stderr)
+            summary = counts | {"duplicates": duplicates, "seconds": round(seconds, 3)}
+            print(json.dumps(summary), file=sys.stderr)
         else:
             listed = ", ".join(f"{count} {kind}" for kind, count in counts.items())
-            print(f"{listed} in {seconds:.1f} s", file=sys.stderr)
+            repeated = f" ({duplicates} seen before)" if duplicates else ""
+            print(f"{listed}{repeated} in {seconds:.1f} s", file=sys.stderr)
     if counts[UNREADABLE]:
         raise typer.Exit(EXIT_UNREADABLE)
     raise typer.Exit(EXIT_REFUSED if counts["refused"] else EXIT_ACCEPTED)
@@ -253,6 +272,7 @@ def check_opening(
         _check_inputs(opening_file, claim_file)
         from circuits.opening import MAX_OPENING_BYTES, decode_line_opening
         from verifier_api.openings import verify_line_opening
+        from verifier_api.reports import revealed_facts, text_of
         from zk.backends import load_group
         from zk.generators import generators_of
 
@@ -268,40 +288,15 @@ def check_opening(
             line = f"refused   {claim.claim_id} line {opening.line}  {error}"
             print(json.dumps(facts | refusal) if as_json else line)
             raise typer.Exit(EXIT_REFUSED) from None
-        shown = _revealed_facts(values)
+        shown = revealed_facts(values)
         if as_json:
             verdict = {"verdict": "accepted", "reason": None, "detail": ""}
             print(json.dumps(facts | verdict | {"revealed": shown}))
         else:
             print(f"accepted  {claim.claim_id} line {opening.line}")
-            for name, value in shown.items():
-                print(f"  {name}: {_revealed_text(value)}")
+            for line in text_of(shown):
+                print(f"  {line}")
     raise typer.Exit(EXIT_ACCEPTED)
-
-
-def _revealed_facts(values: RevealedValues) -> dict[str, Any]:
-    shown: dict[str, Any] = {}
-    if "code" in values.names:
-        shown["code"] = values.code
-    if "price" in values.names:
-        shown["price_cents"] = values.price_cents
-    if "date" in values.names and values.date_of_service is not None:
-        shown["date_of_service"] = values.date_of_service.isoformat()
-    if "correction" in values.names:
-        given = values.correction
-        shown["correction"] = given and {
-            "sphere": f"{given.sphere / 4:+.2f}",
-            "cylinder": f"{given.cylinder / 4:+.2f}",
-            "axis": given.axis,
-            "addition": f"{given.addition / 4:+.2f}",
-        }
-    return shown
-
-
-def _revealed_text(value: Any) -> str:
-    if isinstance(value, dict):
-        return ", ".join(f"{name} {part}" for name, part in value.items())
-    return "none committed" if value is None else str(value)
 
 
 # -- nomenclature, contract -------------------------------------------------------------------
@@ -318,91 +313,104 @@ def show_nomenclature(
     ] = None,
     nomenclature_file: NomenclatureFile = None,
     contract_file: Annotated[
-        str | None, typer.Option("--contract", help="Judge by this contract's floor.")
+        str | None, typer.Option("--contract", help="Judge by this contract's figures.")
     ] = None,
+    with_codes: Annotated[
+        bool, typer.Option("--codes", help="List the codes of the class with their cells.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Classes on a day: codes, type-and-correction cells, legal level, status, floor."""
+    """Classes on a day: codes, type-and-correction cells, legal level, status, floor.
+
+    \b
+    cells   among how many type-and-correction cells a code hides; - for what
+            has no correction (frames, supplements): it hides among the codes
+    price   price class A or B; - where it is not fixed
+    level   legal level of a lens; - for everything else
+    status  derived: the class follows from the source;
+            unconfirmed: for one code at least, the source leaves it open
+    floor   ok, warn or refuse by the contract's floor for the hiding set;
+            clear: too small to hide a code, which the claim then declares;
+            empty: no code on that day
+
+    With --codes, amounts in euros, and - where nothing is known:
+
+    \b
+    tariff  base tariff of the public payer
+    limit   largest price; with --contract, by its caps too
+    share   what the public payer pays at the contract's rate (--contract)
+    """
     with _reporting(as_json):
+        if with_codes and regroupement is None:
+            raise UsageError("--codes lists the codes of one CLASS: name it")
         _check_inputs(nomenclature_file, contract_file)
         from circuits.canonical import encode_base64url
-        from circuits.contract import Floor
+        from circuits.contract import Floor, require_classes_known
+        from verifier_api.reports import (
+            CLASS_HEADING,
+            CODE_HEADING,
+            class_facts,
+            class_line,
+            code_facts,
+            code_line,
+        )
 
         nomenclature = _nomenclature(nomenclature_file)
-        floor = _contract(contract_file).floor_cells if contract_file else Floor()
+        contract = _contract(contract_file) if contract_file else None
+        if contract is not None:
+            require_classes_known(contract, nomenclature)
+        floor = contract.floor_cells if contract else Floor()
         on = _parse_day(day) if day else _default_day(nomenclature)
         names = [entry.code for entry in nomenclature.classes()]
         if regroupement is not None:
             names = [nomenclature.regroupement_class(regroupement).code]
         nomenclature.period_start(on)  # refuses a day on which the table holds nothing
-        classes = [_class_facts(nomenclature, name, on, floor) for name in names]
+        classes = [class_facts(nomenclature, name, on, floor) for name in names]
+        codes: list[dict[str, Any]] = []
+        if with_codes and classes[0]["codes"]:
+            codes = [code_facts(row, contract) for row in nomenclature.class_rows(names[0], on)]
         if as_json:
             head = {
                 "version": nomenclature.version,
                 "digest": encode_base64url(nomenclature.digest),
                 "date": on.isoformat(),
             }
-            print(json.dumps(head | {"classes": classes}))
+            listing = {"codes": codes} if with_codes else {}
+            print(json.dumps(head | {"classes": classes} | listing))
             return
         print(f"nomenclature {nomenclature.version} on {on.isoformat()}")
-        print("class  codes  cells  price  level         status       floor   label")
+        print(CLASS_HEADING)
         for facts in classes:
-            shown = {name: "-" if value is None else value for name, value in facts.items()}
-            print(
-                "{class:5}  {codes:5}  {cells:5}  {price_class:5}  {legal_level:12}  "
-                "{status:11}  {floor:6}  {label_fr}".format(**shown)
-            )
-
-
-def _class_facts(
-    nomenclature: Nomenclature, regroupement: str, on: date, floor: Floor
-) -> dict[str, Any]:
-    """``floor`` is "clear" where the class is too small to hide a code and declares it."""
-    from circuits.contract import judge_floor
-
-    entry = nomenclature.regroupement_class(regroupement)
-    facts = {
-        "class": entry.code,
-        "family": entry.family,
-        "label_fr": entry.label_fr,
-        "price_class": entry.price_class,
-        "legal_level": entry.legal_level,
-    }
-    try:
-        size = nomenclature.class_size(regroupement, on)
-    except StatementError:  # the class is known and the day is: so it is empty
-        return facts | {"codes": 0, "cells": 0, "status": None, "floor": "empty"}
-    is_clear = nomenclature.is_declared_in_clear(regroupement, on)
-    return facts | {
-        "codes": size.codes,
-        "cells": size.cells if size.carries_correction else None,
-        "status": nomenclature.class_status(regroupement, on),
-        "floor": "clear" if is_clear else judge_floor(size, floor),
-    }
+            print(class_line(facts))
+        if with_codes:
+            print(f"\n{CODE_HEADING}")
+            for facts in codes:
+                print(code_line(facts))
 
 
 @contract_app.command("show")
 def show_contract(
     contract_file: Annotated[str, typer.Argument(metavar="CONTRACT.json", help="- for input.")],
+    nomenclature_file: NomenclatureFile = None,
     as_json: AsJson = False,
 ) -> None:
-    """A contract as the circuits read it, defaults written out, and its digest."""
+    """A contract as the circuits read it, defaults written out, and its digest.
+
+    Its price caps must be for classes that the nomenclature knows.
+    """
     with _reporting(as_json):
-        from circuits.canonical import encode_base64url
-        from circuits.contract import contract_digest
+        _check_inputs(contract_file, nomenclature_file)
+        from circuits.contract import require_classes_known
+        from verifier_api.reports import contract_facts, text_of
 
         contract = _contract(contract_file)
-        facts = contract.model_dump(mode="json")
-        facts |= {"digest": encode_base64url(contract_digest(contract))}
+        require_classes_known(contract, _nomenclature(nomenclature_file))
+        facts = contract_facts(contract)
         if as_json:
             print(json.dumps(facts))
             return
-        for name, value in facts.items():
-            if isinstance(value, dict):
-                value = ", ".join(f"{key} {entry}" for key, entry in value.items()) or "none"
-            elif isinstance(value, list):
-                value = ", ".join(value)
-            print(f"{name}: {_plain(str(value))}")
+        for line in text_of(facts):
+            print(_plain(line))
 
 
 # -- helpers ----------------------------------------------------------------------------------
@@ -422,8 +430,8 @@ def _reporting(as_json: bool) -> Iterator[None]:
         # Python would try again at exit, and complain.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise typer.Exit(EXIT_UNREADABLE) from None
-    except UsageError as error:
-        raise _fail(as_json, "usage", str(error)) from None
+    except CommandError as error:
+        raise _fail(as_json, error.kind, str(error)) from None
     except OSError as error:
         name = f"{error.filename}: " if error.filename else ""
         raise _fail(as_json, "file", f"{name}{error.strerror or error}") from None

@@ -9,6 +9,7 @@ import stat
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ import pytest
 
 import optician.files
 from circuits.canonical import decode_base64url
-from circuits.claim import decode_claim
+from circuits.claim import claim_digest, decode_claim
 from circuits.contract import contract_digest, load_sample
 from circuits.nomenclature import load_shipped
 from circuits.opening import decode_line_opening, encode_line_opening
@@ -381,7 +382,59 @@ def test_check_accepts_and_tells_the_time_of_every_step(proved: Console) -> None
     assert all(spent >= 0 for spent in facts["milliseconds"].values())
     plain = check(proved)
     assert plain.code == 0
-    assert plain.out.startswith(f"accepted    {claim.claim_id}\n  ms: key ")
+    assert plain.out.startswith(f"accepted    {claim.claim_id}\n")
+    assert plain.out.splitlines()[-1].split()[:2] == ["ms:", "key"]
+
+
+def test_check_tells_what_was_accepted(proved: Console) -> None:
+    claim = decode_claim((proved.folder / "claim.json").read_bytes())
+    digest = claim_digest(claim).hex()
+    told = json.loads(check(proved, "--json").out)["claim"]
+    assert told["claim_digest"] == digest
+    assert told["claim_id"] == claim.claim_id
+    assert (told["optician_id"], told["key_id"]) == ("shop-1", claim.key_id)
+    assert told["contract_id"] == "responsable-2020"
+    assert told["beneficiary"] == claim.beneficiary
+    assert told["date_of_service"] == "2020-10-05"
+    assert (told["statement"], told["level"]) == ("equipment", None)
+    assert claim.amounts is not None
+    assert told["amounts"] == claim.amounts.model_dump()
+    for line, entry in zip(claim.lines, told["lines"], strict=True):
+        assert entry == line.model_dump()
+    assert not {"proof", "signature"} & set(told)
+
+    plain = check(proved).out
+    lenses = claim.amounts.lenses_cents
+    for words in (
+        "optician:    shop-1",
+        f"key:         {claim.key_id}",
+        "contract:    responsable-2020",
+        f"beneficiary: {claim.beneficiary}",
+        "date:        2020-10-05",
+        "statement:   equipment",
+        f"right lens {claim.lines[0].regroupement}",
+        f"lenses {lenses // 100}.{lenses % 100:02d} €, frame 100.00 €",
+        f"digest:      {digest}",
+    ):
+        assert words in plain
+
+
+def test_check_tells_what_a_level_alone_says(ready: Console) -> None:
+    sale = (EXAMPLES / "sales" / "level-only.json").read_bytes()
+    made = prove(ready, sale="-", stdin=sale)
+    assert made.code == 0
+    told = json.loads(check(ready, "--json").out)["claim"]
+    assert (told["statement"], told["level"], told["price_class"]) == ("pair", "e", "B")
+    plain = check(ready).out
+    assert "right lens (class hidden), left lens (class hidden), frame M03" in plain
+    assert "price class B, level e" in plain
+
+
+def test_a_refused_claim_is_not_shown_as_accepted(proved: Console) -> None:
+    data = flip((proved.folder / "claim.json").read_bytes())
+    done = check(proved, claim="-", stdin=data)
+    assert len(done.out.splitlines()) == 2
+    assert "digest" not in done.out
 
 
 def test_check_takes_the_newline_that_an_editor_adds_and_no_other_change(proved: Console) -> None:
@@ -557,8 +610,46 @@ def test_check_batch_of_a_folder(proved: Console, claims: list[bytes]) -> None:
     assert done.code == 1
     counts = json.loads(done.err)
     assert (counts["accepted"], counts["refused"], counts["unreadable"]) == (2, 1, 0)
+    for line in map(json.loads, done.out.splitlines()):
+        claim = decode_claim((folder / line["source"]).read_bytes())
+        assert line["claim"]["claim_digest"] == claim_digest(claim).hex()
+        assert line["claim"]["beneficiary"] == claim.beneficiary
+        assert line["duplicate_of"] is None
     (folder / "c.json").unlink()
-    assert check_batch(proved, "claims").code == 0
+    plain = check_batch(proved, "claims")
+    assert plain.code == 0
+    assert plain.out.splitlines()[0].endswith("(a.json)")
+
+
+def test_check_batch_tells_of_a_claim_that_comes_twice(
+    proved: Console, claims: list[bytes]
+) -> None:
+    lines = b"\n".join([claims[0], claims[1], claims[0]])
+    done = check_batch(proved, "-", "--json", stdin=lines)
+    assert done.code == 0
+    told = [json.loads(line)["duplicate_of"] for line in done.out.splitlines()]
+    assert told == [None, None, "line 1"]
+    assert json.loads(done.err)["duplicates"] == 1
+    plain = check_batch(proved, "-", stdin=lines)
+    assert [
+        ("warning: the same claim as in line 1" in line) for line in plain.out.splitlines()
+    ] == [*(False, False, True)]
+    assert "(1 seen before)" in plain.err
+
+
+def test_the_recipe_of_the_help_page_makes_one_file_of_a_folder(
+    proved: Console, claims: list[bytes]
+) -> None:
+    (proved.folder / "claims").mkdir()
+    for name, data in zip("abc", claims, strict=True):
+        (proved.folder / "claims" / f"{name}.json").write_bytes(data)
+    recipe = "awk 1 claims/*.json > all.ndjson"
+    assert recipe in proved.verifier("check-batch", "--help").out
+    subprocess.run(["sh", "-c", recipe], cwd=proved.folder, check=True, timeout=60)
+    assert check_batch(proved, "all.ndjson").code == 0
+    done = check_batch(proved, "-", "--json", stdin=b"".join(claims))
+    assert done.code == 2
+    assert "put each claim on a line of its own" in json.loads(done.out)["detail"]
 
 
 def test_check_batch_of_lines_goes_on_behind_what_it_cannot_read(
@@ -614,6 +705,19 @@ def test_check_batch_of_nothing_is_an_error(shop: Console, source: str) -> None:
     done = check_batch(shop, source)
     assert done.code == 2
     assert "No such file" in done.err
+
+
+@pytest.mark.parametrize("content", [None, b"", b"\n \n"])
+def test_check_batch_of_no_claim_is_not_a_success(shop: Console, content: bytes | None) -> None:
+    if content is None:
+        (shop.folder / "claims").mkdir()
+    else:
+        (shop.folder / "claims").write_bytes(content)
+    done = check_batch(shop, "claims", "--json")
+    assert (done.code, done.out) == (2, "")
+    failure = json.loads(done.err)
+    assert failure["error"] == "empty"
+    assert failure["detail"].startswith("no claim in claims")
 
 
 # -- open, check-opening ----------------------------------------------------------------------
@@ -778,6 +882,51 @@ def test_nomenclature_show_refuses(
     assert words in done.err
 
 
+def test_nomenclature_show_lists_the_codes_of_a_class(console: Console) -> None:
+    day = ("--date", "2020-10-05")
+    done = console.verifier("nomenclature", "show", "VM7", "--codes", "--json", *day)
+    assert done.code == 0, done.err
+    shown = json.loads(done.out)
+    rows = load_shipped().class_rows("VM7", date(2020, 10, 5))
+    assert [entry["code"] for entry in shown["codes"]] == [row.code for row in rows]
+    assert shown["codes"][0] == {
+        "code": rows[0].code,
+        "cell": rows[0].cell,
+        "tariff_cents": rows[0].base_tariff_cents,
+        "limit_cents": rows[0].price_limit_cents,
+        "share_cents": None,
+    }
+    more = ("--codes", "--contract", CONTRACT)
+    judged = json.loads(console.verifier("nomenclature", "show", "VM7", "--json", *more, *day).out)
+    assert judged["codes"][0]["share_cents"] == rows[0].public_share_cents(60)
+    assert judged["codes"][0]["limit_cents"] == 300_000
+    plain = console.verifier("nomenclature", "show", "VM7", *more, *day).out
+    last = plain.splitlines()[-1].split()
+    assert (last[0], last[-1]) == (str(rows[-1].code), rows[-1].cell)
+    assert "3000.00 €" in plain
+    assert len(plain.splitlines()) == 5 + len(rows)
+
+
+def test_codes_are_those_of_one_class(console: Console) -> None:
+    done = console.verifier("nomenclature", "show", "--codes")
+    assert done.code == 2
+    assert "CLASS" in done.err
+
+
+def test_the_columns_are_explained(console: Console) -> None:
+    page = console.verifier("nomenclature", "show", "--help").out
+    for word in ("cells ", "derived:", "unconfirmed:", "clear:", "empty:", "share "):
+        assert word in page
+
+
+def test_contract_show_refuses_caps_for_classes_that_do_not_exist(console: Console) -> None:
+    contract = json.loads(CONTRACT.read_bytes()) | {"price_caps_cents": {"VX9": 100}}
+    (console.folder / "contract.json").write_text(json.dumps(contract))
+    done = console.verifier("contract", "show", "contract.json")
+    assert done.code == 2
+    assert "price_caps_cents.VX9" in done.err
+
+
 def test_contract_show_tells_the_digest(console: Console) -> None:
     done = console.verifier("contract", "show", CONTRACT, "--json")
     assert done.code == 0
@@ -787,3 +936,5 @@ def test_contract_show_tells_the_digest(console: Console) -> None:
     plain = console.verifier("contract", "show", CONTRACT)
     assert f"digest: {shown['digest']}" in plain.out
     assert "statements: line, equipment, pair" in plain.out
+    assert "frame_ceiling: 100.00 €" in plain.out
+    assert "f 800.00 €" in plain.out

@@ -12,7 +12,7 @@ import pytest
 
 from circuits.claim import MAX_CLAIM_BYTES, Claim, encode_claim
 from tests.support.claims import judge, sample_claim
-from verifier_api.batches import Entry, judge_entries, read_entries
+from verifier_api.batches import Entry, Judged, judge_entries, read_entries
 from verifier_api.judge import Judge, Verdict
 from zk.errors import ZkError
 
@@ -20,10 +20,29 @@ DATA = encode_claim(sample_claim("line")[0])
 WRONG = DATA.replace(b"2020-10-05", b"2020-10-04")
 
 
-def summary(outcome: Verdict | ZkError) -> str:
+def summary(outcome: Judged | ZkError) -> str:
     if isinstance(outcome, ZkError):
         return "unreadable"
-    return outcome.reason or "accepted"
+    return outcome.verdict.reason or "accepted"
+
+
+def test_a_claim_that_comes_twice_names_the_first_in_whatever_chunk() -> None:
+    datas = [DATA, WRONG, b"{}", DATA, WRONG, DATA]
+    entries = [Entry(f"line {n}", len(data), data) for n, data in enumerate(datas, start=1)]
+    for chunk in (1, 2, 256):
+        outcomes = [outcome for _, outcome in judge_entries(judge(), entries, chunk)]
+        judged = [outcome for outcome in outcomes if isinstance(outcome, Judged)]
+        assert [one.duplicate_of for one in judged] == [None, None, "line 1", "line 2", "line 1"]
+        assert [encode_claim(one.claim) for one in judged] == [DATA, WRONG, DATA, WRONG, DATA]
+
+
+@pytest.mark.parametrize("data", [DATA + DATA, DATA + b" " + DATA, DATA * 20])
+def test_claims_that_share_a_line_are_told_apart_from_other_faults(data: bytes) -> None:
+    ((_, outcome),) = judge_entries(judge(), [Entry("line 1", len(data), data)])
+    assert isinstance(outcome, ZkError)
+    assert "several documents on one line" in str(outcome)
+    ((_, outcome),) = judge_entries(judge(), [Entry("line 1", len(data), DATA + b"x")])
+    assert "Extra data" in str(outcome)
 
 
 @pytest.mark.parametrize("chunk", [1, 2, 3, 7, 256])
