@@ -53,8 +53,19 @@ Lang = Annotated[
 Force = Annotated[bool, typer.Option("--force", help="Replace files that exist.")]
 
 
-class UsageError(Exception):
+class CommandError(Exception):
+    """The command cannot do what it is asked: a key of `optician.messages`, and what is wrong."""
+
+    def __init__(self, kind: str, detail: str) -> None:
+        super().__init__(detail)
+        self.kind = kind
+
+
+class UsageError(CommandError):
     """Options that do not go together."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__("usage", detail)
 
 
 def main() -> None:
@@ -79,10 +90,15 @@ def keygen(
 ) -> None:
     """Make a signing key: the secret key file, and what the insurer registers of it."""
     with _reporting(as_json, lang) as terminal:
-        _check_files(inputs=[], outputs=[out, public], replace=False)
+        never = "never replaced; choose another name"
+        _check_files(inputs=[], outputs=[out, public], replace=False, advice=never)
         from optician.identity import Identity
 
-        identity = Identity.generate(optician_id)
+        try:
+            identity = Identity.generate(optician_id)
+        except StatementError as error:
+            detail = str(error).removeprefix("key file: ")  # there is no file yet
+            raise CommandError("argument", detail) from None
         keys = {"format_version": 1, "keys": [identity.public_entry()]}
         write_output(out, identity.encode(), secret=True)
         write_output(public, json.dumps(keys, indent=2).encode() + b"\n")
@@ -139,12 +155,14 @@ def prove(
         from zk.backends import load_group
         from zk.generators import generators_of
 
-        sale = parse_sale(read_input(sale_file, MAX_SALE_BYTES))
-        contract = parse_contract(read_input(contract_file, MAX_CONTRACT_BYTES))
-        identity = Identity.parse(read_input(key_file, MAX_IDENTITY_BYTES))
+        with _blaming("sale"):
+            sale = parse_sale(read_input(sale_file, MAX_SALE_BYTES))
+        with _blaming("unreadable"):
+            contract = parse_contract(read_input(contract_file, MAX_CONTRACT_BYTES))
+            identity = Identity.parse(read_input(key_file, MAX_IDENTITY_BYTES))
+            nomenclature = _nomenclature(nomenclature_file)
         if is_readable_by_others(key_file):
             terminal.warn("key_mode")
-        nomenclature = _nomenclature(nomenclature_file)
         require_classes_known(contract, nomenclature)
         loaded = time.perf_counter()
         claim, openings = make_claim(
@@ -193,19 +211,30 @@ def _claim_facts(claim: Claim) -> dict[str, Any]:
 
 
 def _claim_lines(terminal: _Terminal, claim: Claim) -> list[str]:
-    classes = ", ".join(f"{line.role} {line.regroupement or '*'}" for line in claim.lines)
-    level = f", {claim.price_class}/{claim.level}" if claim.level else ""
-    lines = [
-        f"{terminal.say('claim_made')}: {claim.claim_id}  {claim.statement}, "
-        f"{claim.date_of_service}, {terminal.say('expires')} {claim.expires_at:%Y-%m-%d}",
-        f"{terminal.say('tells')}: {classes}{level}",
+    told = [
+        ", ".join(
+            f"{terminal.say(line.role)} {line.regroupement}"
+            for line in claim.lines
+            if line.regroupement is not None
+        )
     ]
+    if claim.level is not None:  # only a pair, whose lenses have no class, names it
+        told.insert(
+            0,
+            f"{terminal.say('lenses_hidden')}; {terminal.say('price_class')} {claim.price_class}, "
+            f"{terminal.say('level')} {claim.level}",
+        )
     if claim.amounts is not None:
-        lines[1] += (
-            f"; {terminal.say('lenses')} {_euros(claim.amounts.lenses_cents)}, "
+        told.append(
+            f"{terminal.say('lenses')} {_euros(claim.amounts.lenses_cents)}, "
             f"{terminal.say('frame')} {_euros(claim.amounts.frame_cents)}"
         )
-    return [*lines, f"{terminal.say('hides')}: {terminal.say('hidden')}"]
+    return [
+        f"{terminal.say('claim_made')}: {claim.claim_id}  {claim.statement}, "
+        f"{claim.date_of_service}, {terminal.say('expires')} {claim.expires_at:%Y-%m-%d}",
+        f"{terminal.say('tells')}: {'; '.join(told)}",
+        f"{terminal.say('hides')}: {terminal.say('hidden')}",
+    ]
 
 
 def _warn_of_leaks(
@@ -219,7 +248,10 @@ def _warn_of_leaks(
 
     day = claim.date_of_service
     sizes = [
-        (f"{line.role} {line.regroupement}", nomenclature.class_size(line.regroupement, day))
+        (
+            f"{terminal.say(line.role)} {line.regroupement}",
+            nomenclature.class_size(line.regroupement, day),
+        )
         for line in claim.lines
         if line.regroupement is not None and line.code is None
     ]
@@ -259,14 +291,16 @@ def open_(
         _check_files(inputs=[openings_file], outputs=[out], replace=force)
         from circuits.opening import encode_line_opening
         from optician.claiming import MAX_OPENINGS_BYTES, Openings
-        from optician.opening_file import open_line
+        from optician.opening_file import OpeningsError, open_line
         from zk.backends import load_group
         from zk.generators import generators_of
 
         generators = generators_of(load_group())
-        openings = Openings.parse(read_input(openings_file, MAX_OPENINGS_BYTES), generators)
+        with _blaming("unreadable"):
+            openings = Openings.parse(read_input(openings_file, MAX_OPENINGS_BYTES), generators)
         names = [name.strip() for name in reveal.split(",")]
-        opening = open_line(openings, line, names, purpose, generators)
+        with _blaming("argument"), _blaming("unreadable", OpeningsError):
+            opening = open_line(openings, line, names, purpose, generators)
         # What it reveals is for the auditor alone.
         write_output(out, encode_line_opening(opening), secret=True, replace=force)
         revealed = sorted(opening.revealed)
@@ -340,8 +374,8 @@ def _reporting(as_json: bool, language: Language | None) -> Iterator[_Terminal]:
         # Python would try again at exit, and complain.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise typer.Exit(EXIT_FAILED) from None
-    except UsageError as error:
-        raise terminal.fail("usage", str(error)) from None
+    except CommandError as error:
+        raise terminal.fail(error.kind, str(error)) from None
     except OSError as error:
         name = f"{error.filename}: " if error.filename else ""
         raise terminal.fail("file", f"{name}{error.strerror or error}") from None
@@ -358,7 +392,25 @@ def _reporting(as_json: bool, language: Language | None) -> Iterator[_Terminal]:
         raise terminal.fail("internal", detail, EXIT_INTERNAL) from None
 
 
-def _check_files(inputs: list[str], outputs: list[str], *, replace: bool) -> None:
+@contextmanager
+def _blaming(kind: str, refusal: type[StatementError] = StatementError) -> Iterator[None]:
+    """What is refused here is the fault of ``kind``, a key of `optician.messages`."""
+    try:
+        yield
+    except EncodingError as error:
+        # People write sales by hand; whatever else is no JSON is the wrong file.
+        raise CommandError("sale" if kind == "sale" else "unreadable", str(error)) from None
+    except refusal as error:
+        raise CommandError(kind, str(error)) from None
+
+
+def _check_files(
+    inputs: list[str],
+    outputs: list[str],
+    *,
+    replace: bool,
+    advice: str = "use --force to replace it",
+) -> None:
     """Raise `UsageError` or `OSError` before any work is done for nothing."""
     if inputs.count(STANDARD) > 1:
         raise UsageError("only one file can be read from standard input")
@@ -369,7 +421,7 @@ def _check_files(inputs: list[str], outputs: list[str], *, replace: bool) -> Non
     if any(files.count(path) > 1 for path in written):
         raise UsageError("a file that is written is named twice")
     for name in outputs:
-        check_writable(name, replace=replace)
+        check_writable(name, replace=replace, advice=advice)
 
 
 def _nomenclature(name: str | None) -> Nomenclature:

@@ -24,8 +24,11 @@ def read_input(name: str, max_bytes: int) -> bytes:
         return file.read(max_bytes + 1)
 
 
-def check_writable(name: str, *, replace: bool) -> None:
-    """Raise `OSError` early where `write_output` would refuse ``name``."""
+def check_writable(name: str, *, replace: bool, advice: str = "") -> None:
+    """Raise `OSError` early where `write_output` would refuse ``name``.
+
+    ``advice`` says what to do about a file that exists.
+    """
     if name == STANDARD:
         return
     path = Path(name)
@@ -34,7 +37,7 @@ def check_writable(name: str, *, replace: bool) -> None:
         if not path.is_file():
             raise FileExistsError(f"{name} is not a regular file")
         if not replace:
-            raise FileExistsError(f"{name} exists already")
+            raise FileExistsError(f"{name} exists already" + (advice and f": {advice}"))
     elif not path.parent.is_dir():
         raise FileNotFoundError(f"{path.parent} is not a directory")
 

@@ -15,6 +15,11 @@ MESSAGES: Final[dict[str, tuple[str, str]]] = {
     "error": ("error", "erreur"),
     "file": ("a file cannot be read or written", "un fichier ne peut être lu ou écrit"),
     "unreadable": ("a file is not what it should be", "un fichier n'a pas la forme attendue"),
+    "sale": (
+        "the sale is not filled in correctly",
+        "la vente n'est pas remplie correctement",
+    ),
+    "argument": ("this argument is not valid", "cet argument n'est pas valable"),
     "statement": (
         "this cannot be claimed with this contract and nomenclature",
         "demande impossible avec ce contrat et cette nomenclature",
@@ -53,6 +58,16 @@ MESSAGES: Final[dict[str, tuple[str, str]]] = {
     "hidden": ("codes, prices and corrections", "codes, prix et corrections"),
     "lenses": ("lenses", "verres"),
     "frame": ("frame", "monture"),
+    "item": ("item", "article"),
+    "right_lens": ("right lens", "verre droit"),
+    "left_lens": ("left lens", "verre gauche"),
+    "supplement": ("supplement", "supplément"),
+    "lenses_hidden": (
+        "classes of both lenses hidden",
+        "classes des deux verres cachées",
+    ),
+    "price_class": ("price class", "classe de prix"),
+    "level": ("level", "niveau"),
     "written": ("written", "écrit"),
     "opened": ("line opened", "ligne ouverte"),
     "line": ("line", "ligne"),

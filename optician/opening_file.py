@@ -19,6 +19,10 @@ from zk.errors import ProofRejected, StatementError
 from zk.generators import Generators
 
 
+class OpeningsError(StatementError):
+    """The openings do not belong to their commitments."""
+
+
 def open_line(
     openings: Openings,
     line: int,
@@ -31,8 +35,9 @@ def open_line(
     """Reveal the slots named by ``reveal`` of line number ``line`` (from 1) for ``purpose``.
 
     ``secret`` hedges the random numbers, which the blinding itself does already. Raises
-    `StatementError` for a line or a name that does not exist, for a purpose that is none, and where
-    the openings do not belong to their commitment; no message holds what is hidden.
+    `StatementError` for a line or a name that does not exist and for a purpose that is none, its
+    kind `OpeningsError` where the openings do not belong to their commitment; no message holds what
+    is hidden.
     """
     slots = slots_named(reveal)
     purpose = normalise_purpose(purpose)
@@ -43,7 +48,7 @@ def open_line(
         point = generators.group.decode(decode_base64url(commitment))
         verify_opening(generators, point, opening, SLOTS)
     except ProofRejected:
-        raise StatementError(f"openings: line {line} does not open its commitment") from None
+        raise OpeningsError(f"openings: line {line} does not open its commitment") from None
     partial = open_partially(
         generators,
         opening,

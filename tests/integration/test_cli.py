@@ -174,14 +174,14 @@ def test_keygen_never_replaces_a_key(shop: Console) -> None:
     before = (shop.folder / "key.json").read_bytes()
     done = shop.optician("keygen", "shop-1", "--out", "key.json")
     assert done.code == 2
-    assert "key.json exists already" in done.err
+    assert "key.json exists already: never replaced; choose another name" in done.err
     assert (shop.folder / "key.json").read_bytes() == before
 
 
 def test_keygen_refuses_an_identifier_that_is_none(console: Console) -> None:
     done = console.optician("keygen", "no spaces", "--out", "key.json")
     assert done.code == 2
-    assert "optician_id" in done.err
+    assert done.err.startswith("error: this argument is not valid: optician_id: 1 to 64 letters")
     assert list(console.folder.iterdir()) == []
 
 
@@ -211,7 +211,7 @@ def test_prove_replaces_a_file_only_if_told_to(proved: Console, spared: str) -> 
     before = (proved.folder / spared).read_bytes()
     done = prove(proved)
     assert done.code == 2
-    assert f"{spared} exists already" in done.err
+    assert f"{spared} exists already: use --force to replace it" in done.err
     assert not (proved.folder / other).exists()
     assert (proved.folder / spared).read_bytes() == before
     assert prove(proved, "--out", "claim.json", "--openings", "openings.json", "--force").code == 0
@@ -295,8 +295,8 @@ def test_the_optician_is_warned_of_small_classes_and_telling_amounts(ready: Cons
     assert done.code == 0, done.err
     warnings = json.loads(done.out)["warnings"]
     assert [(entry["warning"], entry["where"]) for entry in warnings] == [
-        ("floor", "right_lens VU1"),
-        ("floor", "left_lens VU2"),
+        ("floor", "right lens VU1"),
+        ("floor", "left lens VU2"),
         ("lenses_below_ceiling", "lenses"),
         ("frame_below_ceiling", "frame"),
     ]
@@ -363,6 +363,86 @@ def test_every_message_stands_in_both_languages() -> None:
         assert english
         assert french
         assert (say(key, "en"), say(key, "fr")) == (english, french)
+
+
+def changed_sale(**changes: object) -> bytes:
+    return json.dumps(sale_document() | changes).encode()
+
+
+@pytest.mark.parametrize(
+    ("sale", "words"),
+    [
+        (
+            changed_sale(right_lens={"code": 1, "price_cents": "95"}),
+            "right_lens.price_cents: ",
+        ),
+        (changed_sale(right_lens={"code": 1, "price_cents": 9.5}), "right_lens.price_cents: "),
+        (changed_sale(right_lens={"code": 1}), "right_lens.price_cents: "),
+        (changed_sale(date_of_service="05/10/2020"), "date_of_service: not a date YYYY-MM-DD"),
+        (changed_sale(frame=None), "an equipment has right_lens"),
+        (b'{"format_version": 1,', "line 1"),
+    ],
+)
+def test_a_sale_that_is_filled_in_wrongly_is_the_sale_s_fault(
+    ready: Console, sale: bytes, words: str
+) -> None:
+    done = prove(ready, *OUT_JSON, sale="-", stdin=sale)
+    assert done.code == 2
+    failure = json.loads(done.err)
+    assert failure["error"] == "sale"
+    assert words in failure["detail"]
+    plain = prove(ready, sale="-", stdin=sale)
+    assert plain.err.startswith("error: the sale is not filled in correctly: sale: ")
+
+
+def test_contract_and_table_are_to_blame_for_what_they_do_not_allow(ready: Console) -> None:
+    contract = json.loads(CONTRACT.read_bytes()) | {"statements": ["line"]}
+    (ready.folder / "contract.json").write_text(json.dumps(contract))
+    done = ready.optician(
+        *("prove", "sale.json", "--contract", "contract.json", "--key", "key.json", *OUT_JSON)
+    )
+    assert json.loads(done.err)["error"] == "statement"
+    late = changed_sale(date_of_service="2022-01-01")
+    done = prove(ready, *OUT_JSON, sale="-", stdin=late)
+    assert json.loads(done.err)["error"] == "statement"
+    (ready.folder / "contract.json").write_text(json.dumps({**contract, "statements": []}))
+    done = ready.optician(
+        *("prove", "sale.json", "--contract", "contract.json", "--key", "key.json", *OUT_JSON)
+    )
+    assert json.loads(done.err)["error"] == "unreadable"
+
+
+@pytest.mark.parametrize(
+    ("language", "told"),
+    [
+        (
+            "en",
+            "tells the insurer: classes of both lenses hidden; price class B, level e; frame M03; "
+            "lenses 650.00 €, frame 100.00 €",
+        ),
+        (
+            "fr",
+            "dit à l'assureur: classes des deux verres cachées; classe de prix B, niveau e; "
+            "monture M03; verres 650.00 €, monture 100.00 €",
+        ),
+    ],
+)
+def test_a_pair_says_what_it_hides(ready: Console, language: str, told: str) -> None:
+    done = prove(
+        ready,
+        *("--out", "c.json", "--openings", "o.json", "--lang", language),
+        sale=str(EXAMPLES / "sales" / "level-only.json"),
+    )
+    assert done.code == 0, done.err
+    assert told in done.out.splitlines()
+
+
+def test_lines_are_named_in_words(proved: Console) -> None:
+    done = prove(proved, "--out", "c.json", "--openings", "o.json")
+    told = done.out.splitlines()[1]
+    assert told.startswith("tells the insurer: right lens V")
+    assert ", left lens V" in told
+    assert "_" not in told
 
 
 # -- check ------------------------------------------------------------------------------------
@@ -771,6 +851,7 @@ def test_everything_can_be_revealed(proved: Console) -> None:
 def test_what_cannot_be_opened(proved: Console, line: str, reveal: str, words: str) -> None:
     done = open_line(proved, line=line, reveal=reveal)
     assert done.code == 2
+    assert done.err.startswith("error: this argument is not valid: ")
     assert words in done.err
     assert not (proved.folder / "opening.json").exists()
 
@@ -782,6 +863,7 @@ def test_openings_of_other_commitments_are_refused(proved: Console) -> None:
     path.write_text(json.dumps(document))
     done = open_line(proved)
     assert done.code == 2
+    assert done.err.startswith("error: a file is not what it should be: ")
     assert "line 1 does not open its commitment" in done.err
 
 
