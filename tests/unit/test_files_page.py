@@ -1,0 +1,78 @@
+"""docs/files.md names every field of the documents and answers, and none that does not exist."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from circuits.document import StrictDocument
+from circuits.opening import SLOT_OF, LineOpening
+from optician.claiming import _OpeningLine, _OpeningsFile
+from optician.identity import _IdentityFile
+from optician.sale import Sale, SaleCorrection, SaleItem
+from tests.support import claims as samples
+from verifier_api.keys import KeyEntry, _KeysFile
+from verifier_api.reports import claim_facts, verdict_facts
+
+
+@pytest.fixture(scope="module")
+def page(repository: Path) -> str:
+    return (repository / "docs/files.md").read_text(encoding="utf-8")
+
+
+def section(page: str, title: str) -> str:
+    found = re.search(rf"^## {title}\n.*?(?=^## |\Z)", page, re.MULTILINE | re.DOTALL)
+    assert found, f"no section {title}"
+    return found[0]
+
+
+def table_keys(text: str) -> set[str]:
+    """The names in backticks in the first column of every table."""
+    rows = re.findall(r"^\| (`.*?) \|", text, re.MULTILINE)
+    return {name for row in rows for name in re.findall(r"`(\w+)`", row)}
+
+
+@pytest.mark.parametrize(
+    ("title", "models"),
+    [
+        ("Sale", [Sale, SaleItem, SaleCorrection]),
+        ("Public keys", [_KeysFile, KeyEntry]),
+    ],
+)
+def test_tables_have_the_fields_of_the_documents(
+    page: str, title: str, models: list[type[StrictDocument]]
+) -> None:
+    fields = {name for model in models for name in model.model_fields}
+    assert table_keys(section(page, title)) == fields
+
+
+@pytest.mark.parametrize(
+    ("title", "model"),
+    [
+        ("Secret key file", _IdentityFile),
+        ("Openings", _OpeningsFile),
+        ("Openings", _OpeningLine),
+    ],
+)
+def test_every_field_is_named(page: str, title: str, model: type[StrictDocument]) -> None:
+    text = section(page, title)
+    assert [name for name in model.model_fields if not re.search(rf"\b{name}\b", text)] == []
+
+
+def test_the_names_of_revealed_values_are_listed(page: str) -> None:
+    named = set(re.findall(r"`(\w+)`", section(page, "Opening of a line")))
+    assert named == {"revealed", *SLOT_OF}
+    assert "revealed" in LineOpening.model_fields
+
+
+def test_a_verdict_has_the_keys_of_the_page(page: str) -> None:
+    claim, _ = samples.sample_claim("equipment")
+    verdict = samples.judge().judge(claim)
+    answers = section(page, "Answers with `--json`")
+    text = answers.split("`verifier check`\n")[1].split("`verifier check-batch`")[0]
+    keys = {*verdict_facts(verdict, claim), *claim_facts(claim), "milliseconds"}
+    assert table_keys(text) == keys
+    named = set(re.findall(r"`(\w+)`", text))
+    assert {*verdict.milliseconds, "total"} <= named
