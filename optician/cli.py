@@ -1,16 +1,15 @@
 """The optician's commands: make a key, prove a sale, open a line.
 
-Exit code 0 when done, 2 when not, with one line on standard error. Imports wait until a command
-needs them: nobody waits for a help page. No message holds a code, a price, a blinding or a key.
+Exit code 0 when done, 2 when not, with one line on standard error (3 for a fault of this program).
+Imports wait until a command needs them: nobody waits for a help page. No message holds a code, a
+price, a blinding or a key.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import sys
 import time
-import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,15 +17,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from optician.files import (
-    STANDARD,
-    check_writable,
-    is_readable_by_others,
-    read_input,
-    write_output,
-)
+from console.inputs import STANDARD, check_inputs, read_input, read_nomenclature
+from console.running import CommandError, UsageError, Version, euros, new_app, reporting, run
+from optician.files import check_writable, is_readable_by_others, write_output
 from optician.messages import Language, preferred_language, say
-from zk.errors import EncodingError, StatementError, WitnessError
+from zk.errors import EncodingError, StatementError
 
 if TYPE_CHECKING:
     from circuits.claim import Claim
@@ -34,16 +29,9 @@ if TYPE_CHECKING:
     from circuits.nomenclature import Nomenclature
     from optician.sale import Sale
 
-EXIT_FAILED = 2
-EXIT_INTERNAL = 3
-EXIT_INTERRUPTED = 130
-
-app = typer.Typer(
-    help="Prove to an insurer what a sale of glasses is worth, without showing its codes.",
-    add_completion=False,
-    no_args_is_help=True,
-    rich_markup_mode=None,  # starts faster
-    pretty_exceptions_enable=False,  # a traceback with local variables would show secrets
+app = new_app(
+    about="Prove to an insurer what a sale of glasses is worth, without showing its codes.",
+    exit_codes="Exit codes: 0 done, 2 not done, 3 internal error, 130 interrupted.",
 )
 
 AsJson = Annotated[bool, typer.Option("--json", help="Results and errors as JSON.")]
@@ -53,28 +41,14 @@ Lang = Annotated[
 Force = Annotated[bool, typer.Option("--force", help="Replace files that exist.")]
 
 
-class CommandError(Exception):
-    """The command cannot do what it is asked: a key of `optician.messages`, and what is wrong."""
-
-    def __init__(self, kind: str, detail: str) -> None:
-        super().__init__(detail)
-        self.kind = kind
-
-
-class UsageError(CommandError):
-    """Options that do not go together."""
-
-    def __init__(self, detail: str) -> None:
-        super().__init__("usage", detail)
-
-
 def main() -> None:
     """Entry point of the console script."""
-    for stream in (sys.stdout, sys.stderr):
-        # A terminal that cannot show a letter gets a question mark, not an error.
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="replace")
-    app(prog_name="optician")
+    run(app, "optician")
+
+
+@app.callback()
+def options(version: Version = False) -> None:
+    """Options of no command in particular."""
 
 
 # -- keygen -----------------------------------------------------------------------------------
@@ -160,7 +134,7 @@ def prove(
         with _blaming("unreadable"):
             contract = parse_contract(read_input(contract_file, MAX_CONTRACT_BYTES))
             identity = Identity.parse(read_input(key_file, MAX_IDENTITY_BYTES))
-            nomenclature = _nomenclature(nomenclature_file)
+            nomenclature = read_nomenclature(nomenclature_file)
         if is_readable_by_others(key_file):
             terminal.warn("key_mode")
         require_classes_known(contract, nomenclature)
@@ -226,8 +200,8 @@ def _claim_lines(terminal: _Terminal, claim: Claim) -> list[str]:
         )
     if claim.amounts is not None:
         told.append(
-            f"{terminal.say('lenses')} {_euros(claim.amounts.lenses_cents)}, "
-            f"{terminal.say('frame')} {_euros(claim.amounts.frame_cents)}"
+            f"{terminal.say('lenses')} {euros(claim.amounts.lenses_cents)}, "
+            f"{terminal.say('frame')} {euros(claim.amounts.frame_cents)}"
         )
     return [
         f"{terminal.say('claim_made')}: {claim.claim_id}  {claim.statement}, "
@@ -348,48 +322,20 @@ class _Terminal:
         text = json.dumps(facts) if self.as_json else "\n".join(lines)
         print(text, file=sys.stderr if is_output_taken else sys.stdout)
 
-    def fail(self, kind: str, detail: str, code: int = EXIT_FAILED) -> typer.Exit:
-        """One line on standard error; the exception to raise."""
-        # No detail brings a second line with it: file names may hold anything.
-        detail = "".join(letter if letter.isprintable() else "?" for letter in detail)
+    def fail(self, kind: str, detail: str) -> None:
+        """One line on standard error."""
         if self.as_json:
             print(json.dumps({"error": kind, "detail": detail}), file=sys.stderr)
         else:
             print(f"{self.say('error')}: {self.say(kind)}: {detail}", file=sys.stderr)
-        return typer.Exit(code)
 
 
 @contextmanager
 def _reporting(as_json: bool, language: Language | None) -> Iterator[_Terminal]:
-    """Turn every exception into one line and an exit code."""
+    """A terminal that tells every exception in one line; the command ends with its exit code."""
     terminal = _Terminal(as_json, language or preferred_language())
-    try:
+    with reporting(terminal.fail):
         yield terminal
-        sys.stdout.flush()  # while a reader that left can still be noticed
-    except typer.Exit:
-        raise
-    except KeyboardInterrupt:
-        raise typer.Exit(EXIT_INTERRUPTED) from None
-    except BrokenPipeError:
-        # Python would try again at exit, and complain.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise typer.Exit(EXIT_FAILED) from None
-    except CommandError as error:
-        raise terminal.fail(error.kind, str(error)) from None
-    except OSError as error:
-        name = f"{error.filename}: " if error.filename else ""
-        raise terminal.fail("file", f"{name}{error.strerror or error}") from None
-    except EncodingError as error:
-        raise terminal.fail("unreadable", str(error)) from None
-    except StatementError as error:
-        raise terminal.fail("statement", str(error)) from None
-    except WitnessError as error:
-        raise terminal.fail("witness", str(error)) from None
-    except Exception as error:
-        # A fault of ours. Its message might repeat anything, so only its place is told.
-        place = traceback.extract_tb(error.__traceback__)[-1]
-        detail = f"{type(error).__name__} at {Path(place.filename).name}:{place.lineno}"
-        raise terminal.fail("internal", detail, EXIT_INTERNAL) from None
 
 
 @contextmanager
@@ -412,8 +358,7 @@ def _check_files(
     advice: str = "use --force to replace it",
 ) -> None:
     """Raise `UsageError` or `OSError` before any work is done for nothing."""
-    if inputs.count(STANDARD) > 1:
-        raise UsageError("only one file can be read from standard input")
+    check_inputs(inputs)
     if outputs.count(STANDARD) > 1:
         raise UsageError("only one file can be written to standard output")
     files = [Path(name).resolve() for name in [*inputs, *outputs] if name not in ("", STANDARD)]
@@ -422,15 +367,3 @@ def _check_files(
         raise UsageError("a file that is written is named twice")
     for name in outputs:
         check_writable(name, replace=replace, advice=advice)
-
-
-def _nomenclature(name: str | None) -> Nomenclature:
-    from circuits.nomenclature import MAX_NOMENCLATURE_BYTES, Nomenclature, load_shipped
-
-    if name is None:
-        return load_shipped()
-    return Nomenclature.parse(read_input(name, MAX_NOMENCLATURE_BYTES))
-
-
-def _euros(cents: int) -> str:
-    return f"{cents // 100}.{cents % 100:02d} €"

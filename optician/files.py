@@ -1,5 +1,4 @@
-"""Files of the command line: read within a limit, written whole or not at all. ``-`` is the
-standard input or output."""
+"""Files that the command line writes: whole or not at all. ``-`` is the standard output."""
 
 from __future__ import annotations
 
@@ -10,18 +9,7 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 
-STANDARD = "-"
-
-
-def read_input(name: str, max_bytes: int) -> bytes:
-    """The bytes of a file, at most one more than ``max_bytes``, so that parsers can refuse.
-
-    Raises `OSError`.
-    """
-    if name == STANDARD:
-        return sys.stdin.buffer.read(max_bytes + 1)
-    with open(name, "rb") as file:
-        return file.read(max_bytes + 1)
+from console.inputs import STANDARD
 
 
 def check_writable(name: str, *, replace: bool, advice: str = "") -> None:

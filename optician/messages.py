@@ -28,6 +28,7 @@ MESSAGES: Final[dict[str, tuple[str, str]]] = {
         "a price, an amount or a code does not fit",
         "un prix, un montant ou un code ne convient pas",
     ),
+    "refused": ("a proof was refused", "une preuve a été refusée"),
     "usage": ("these options do not go together", "ces options ne vont pas ensemble"),
     "internal": ("internal error, please report it", "erreur interne, merci de la signaler"),
     # warnings

@@ -1,24 +1,32 @@
 """The insurer's commands: judge a claim, many claims, an opening; look at table and contract.
 
-Exit code 0 accepted, 1 refused, 2 something could not be read. Imports wait until a command needs
-them: nobody waits for a help page.
+Exit code 0 accepted, 1 refused, 2 something could not be read, 3 a fault of this program. Imports
+wait until a command needs them: nobody waits for a help page.
 """
 
 from __future__ import annotations
 
 import gc
 import json
-import os
 import sys
 import time
-import traceback
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from console.inputs import check_inputs, read_input, read_nomenclature
+from console.running import (
+    EXIT_FAILED,
+    CommandError,
+    UsageError,
+    Version,
+    new_app,
+    plain,
+    reporting,
+    run,
+)
 from zk.errors import ProofRejected, ZkError
 
 if TYPE_CHECKING:
@@ -31,27 +39,18 @@ if TYPE_CHECKING:
 
 EXIT_ACCEPTED = 0
 EXIT_REFUSED = 1
-EXIT_UNREADABLE = 2
-EXIT_INTERNAL = 3
-EXIT_INTERRUPTED = 130
+EXIT_UNREADABLE = EXIT_FAILED
 
-STANDARD_INPUT = "-"
 UNREADABLE = "unreadable"
 """Stands where a verdict of `check-batch` has a reason, if an entry is no claim at all."""
 
-app = typer.Typer(
-    help="Judge an optician's claims, whose codes and prices stay hidden.",
-    add_completion=False,
-    no_args_is_help=True,
-    rich_markup_mode=None,  # starts faster
-    pretty_exceptions_enable=False,
+app = new_app(
+    about="Judge an optician's claims, whose codes and prices stay hidden.",
+    exit_codes="Exit codes: 0 accepted or shown, 1 refused, 2 unreadable or not possible, "
+    "3 internal error, 130 interrupted.",
 )
-nomenclature_app = typer.Typer(
-    help="The table of codes and classes.", no_args_is_help=True, rich_markup_mode=None
-)
-contract_app = typer.Typer(
-    help="The insurer's contract.", no_args_is_help=True, rich_markup_mode=None
-)
+nomenclature_app = new_app(about="The table of codes and classes.")
+contract_app = new_app(about="The insurer's contract.")
 app.add_typer(nomenclature_app, name="nomenclature")
 app.add_typer(contract_app, name="contract")
 
@@ -69,27 +68,14 @@ Now = Annotated[
 ]
 
 
-class CommandError(Exception):
-    """The command cannot do what it is asked: the kind of the error, and what is wrong."""
-
-    def __init__(self, kind: str, detail: str) -> None:
-        super().__init__(detail)
-        self.kind = kind
-
-
-class UsageError(CommandError):
-    """Options that do not go together, or one that is malformed."""
-
-    def __init__(self, detail: str) -> None:
-        super().__init__("usage", detail)
-
-
 def main() -> None:
     """Entry point of the console script."""
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="replace")
-    app(prog_name="verifier")
+    run(app, "verifier")
+
+
+@app.callback()
+def options(version: Version = False) -> None:
+    """Options of no command in particular."""
 
 
 # -- check ------------------------------------------------------------------------------------
@@ -111,7 +97,7 @@ def check(
     what a refused claim says too, which is then worth nothing.
     """
     with _reporting(as_json):
-        _check_inputs(claim_file, contract_file, keys_file, nomenclature_file)
+        check_inputs([claim_file, contract_file, keys_file, nomenclature_file])
         from verifier_api.reports import claim_lines, times, verdict_facts, verdict_line
 
         claim = _read_claim(claim_file)
@@ -163,7 +149,7 @@ def check_batch(
         awk 1 claims/*.json > all.ndjson
     """
     with _reporting(as_json):
-        _check_inputs(source, contract_file, keys_file, nomenclature_file)
+        check_inputs([source, contract_file, keys_file, nomenclature_file])
         from verifier_api.batches import judge_entries, read_entries
         from verifier_api.reports import verdict_facts, verdict_line
 
@@ -197,7 +183,7 @@ def check_batch(
                         line += f"  warning: the same claim as in {outcome.duplicate_of}"
                 counts[kind] += 1
                 advance(entry.bytes_read)
-                print(json.dumps({"source": entry.name} | facts) if as_json else _plain(line))
+                print(json.dumps({"source": entry.name} | facts) if as_json else plain(line))
         if not any(counts.values()):
             raise CommandError("empty", f"no claim in {source}: no *.json in a folder, or no line")
         seconds = time.perf_counter() - start
@@ -269,7 +255,7 @@ def check_opening(
     What the opening itself says of commitment and purpose counts for nothing.
     """
     with _reporting(as_json):
-        _check_inputs(opening_file, claim_file)
+        check_inputs([opening_file, claim_file])
         from circuits.opening import MAX_OPENING_BYTES, decode_line_opening
         from verifier_api.openings import verify_line_opening
         from verifier_api.reports import revealed_facts, text_of
@@ -277,7 +263,7 @@ def check_opening(
         from zk.generators import generators_of
 
         claim = _read_claim(claim_file)
-        data = _read(opening_file, MAX_OPENING_BYTES + 1).removesuffix(b"\n")
+        data = read_input(opening_file, MAX_OPENING_BYTES + 1).removesuffix(b"\n")
         opening = decode_line_opening(data)
         facts = {"claim_id": claim.claim_id, "line": opening.line}
         generators = generators_of(load_group())
@@ -343,7 +329,7 @@ def show_nomenclature(
     with _reporting(as_json):
         if with_codes and regroupement is None:
             raise UsageError("--codes lists the codes of one CLASS: name it")
-        _check_inputs(nomenclature_file, contract_file)
+        check_inputs([nomenclature_file, contract_file])
         from circuits.canonical import encode_base64url
         from circuits.contract import Floor, require_classes_known
         from verifier_api.reports import (
@@ -355,7 +341,7 @@ def show_nomenclature(
             code_line,
         )
 
-        nomenclature = _nomenclature(nomenclature_file)
+        nomenclature = read_nomenclature(nomenclature_file)
         contract = _contract(contract_file) if contract_file else None
         if contract is not None:
             require_classes_known(contract, nomenclature)
@@ -399,97 +385,48 @@ def show_contract(
     Its price caps must be for classes that the nomenclature knows.
     """
     with _reporting(as_json):
-        _check_inputs(contract_file, nomenclature_file)
+        check_inputs([contract_file, nomenclature_file])
         from circuits.contract import require_classes_known
         from verifier_api.reports import contract_facts, text_of
 
         contract = _contract(contract_file)
-        require_classes_known(contract, _nomenclature(nomenclature_file))
+        require_classes_known(contract, read_nomenclature(nomenclature_file))
         facts = contract_facts(contract)
         if as_json:
             print(json.dumps(facts))
             return
         for line in text_of(facts):
-            print(_plain(line))
+            print(plain(line))
 
 
 # -- helpers ----------------------------------------------------------------------------------
 
 
-@contextmanager
-def _reporting(as_json: bool) -> Iterator[None]:
-    """Turn every exception into one line on standard error and an exit code."""
-    try:
-        yield
-        sys.stdout.flush()  # while a reader that left can still be noticed
-    except typer.Exit:
-        raise
-    except KeyboardInterrupt:
-        raise typer.Exit(EXIT_INTERRUPTED) from None
-    except BrokenPipeError:
-        # Python would try again at exit, and complain.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise typer.Exit(EXIT_UNREADABLE) from None
-    except CommandError as error:
-        raise _fail(as_json, error.kind, str(error)) from None
-    except OSError as error:
-        name = f"{error.filename}: " if error.filename else ""
-        raise _fail(as_json, "file", f"{name}{error.strerror or error}") from None
-    except ZkError as error:
-        raise _fail(as_json, "unreadable", str(error)) from None
-    except Exception as error:
-        # A fault of ours. Its message might repeat anything, so only its place is told.
-        place = traceback.extract_tb(error.__traceback__)[-1]
-        detail = f"{type(error).__name__} at {Path(place.filename).name}:{place.lineno}"
-        raise _fail(as_json, "internal", detail, EXIT_INTERNAL) from None
+def _reporting(as_json: bool) -> AbstractContextManager[None]:
+    """Tell every exception in one line; the command ends with its exit code."""
 
+    def tell(kind: str, detail: str) -> None:
+        # Whether a document is malformed or contradicts itself is told by the detail.
+        kind = UNREADABLE if kind in ("statement", "witness", "refused") else kind
+        if as_json:
+            print(json.dumps({"error": kind, "detail": detail}), file=sys.stderr)
+        else:
+            print(f"error: {kind}: {detail}", file=sys.stderr)
 
-def _fail(as_json: bool, kind: str, detail: str, code: int = EXIT_UNREADABLE) -> typer.Exit:
-    """One line on standard error; the exception to raise."""
-    if as_json:
-        print(json.dumps({"error": kind, "detail": _plain(detail)}), file=sys.stderr)
-    else:
-        print(f"error: {kind}: {_plain(detail)}", file=sys.stderr)
-    return typer.Exit(code)
-
-
-def _plain(text: str) -> str:
-    """``text`` on one line: file names and notes may hold anything."""
-    return "".join(letter if letter.isprintable() else "?" for letter in text)
-
-
-def _check_inputs(*names: str | None) -> None:
-    if names.count(STANDARD_INPUT) > 1:
-        raise UsageError("only one file can be read from standard input")
-
-
-def _read(name: str, max_bytes: int) -> bytes:
-    """The bytes of a file, at most one more than ``max_bytes``, so that parsers can refuse."""
-    if name == STANDARD_INPUT:
-        return sys.stdin.buffer.read(max_bytes + 1)
-    with open(name, "rb") as file:
-        return file.read(max_bytes + 1)
+    return reporting(tell)
 
 
 def _read_claim(name: str) -> Claim:
     """A claim; editors end a file with a newline, which is no part of it."""
     from circuits.claim import MAX_CLAIM_BYTES, decode_claim
 
-    return decode_claim(_read(name, MAX_CLAIM_BYTES + 1).removesuffix(b"\n"))
+    return decode_claim(read_input(name, MAX_CLAIM_BYTES + 1).removesuffix(b"\n"))
 
 
 def _contract(name: str) -> Contract:
     from circuits.contract import MAX_CONTRACT_BYTES, parse_contract
 
-    return parse_contract(_read(name, MAX_CONTRACT_BYTES))
-
-
-def _nomenclature(name: str | None) -> Nomenclature:
-    from circuits.nomenclature import MAX_NOMENCLATURE_BYTES, Nomenclature, load_shipped
-
-    if name is None:
-        return load_shipped()
-    return Nomenclature.parse(_read(name, MAX_NOMENCLATURE_BYTES))
+    return parse_contract(read_input(name, MAX_CONTRACT_BYTES))
 
 
 def _judge(
@@ -504,8 +441,8 @@ def _judge(
     from zk.generators import generators_of
 
     contract = _contract(contract_file)
-    keys = parse_keys(_read(keys_file, MAX_KEYS_BYTES))
-    nomenclature = _nomenclature(nomenclature_file)
+    keys = parse_keys(read_input(keys_file, MAX_KEYS_BYTES))
+    nomenclature = read_nomenclature(nomenclature_file)
     require_classes_known(contract, nomenclature)
     fixed = _parse_instant(now) if now else None
     return Judge(

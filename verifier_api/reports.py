@@ -11,6 +11,7 @@ from circuits.contract import Contract, Floor, contract_digest, judge_floor
 from circuits.items import price_limit_cents
 from circuits.nomenclature import Nomenclature, Row
 from circuits.opening import RevealedValues
+from console.running import euros
 from verifier_api.judge import Verdict
 from zk.errors import StatementError
 
@@ -184,11 +185,6 @@ def contract_facts(contract: Contract) -> dict[str, Any]:
 
 
 # -- text -------------------------------------------------------------------------------------
-
-
-def euros(cents: int) -> str:
-    """An amount as people write it."""
-    return f"{cents // 100}.{cents % 100:02d} €"
 
 
 def text_of(facts: dict[str, Any]) -> list[str]:

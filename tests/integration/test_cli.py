@@ -110,6 +110,19 @@ def test_a_help_page_loads_nothing_heavy(module: str, tmp_path: Path) -> None:
     assert shown.splitlines()[-1] == "[]"
 
 
+@pytest.mark.parametrize("module", ["optician", "verifier_api"])
+def test_the_help_page_lists_the_exit_codes_and_the_version_is_told(
+    console: Console, module: str
+) -> None:
+    page = " ".join(console.run(module, "--help").out.split())
+    assert "3 internal error, 130 interrupted" in page
+    done = console.run(module, "--version")
+    assert (done.code, done.err) == (0, "")
+    name, number = done.out.split(maxsplit=1)
+    assert name == "clairobscur"
+    assert number.strip()
+
+
 def test_the_whole_story_through_pipes_of_real_processes(tmp_path: Path) -> None:
     key = ("keygen", "shop-1", "--out", "key.json", "--public", "keys.json")
     assert run_process("optician", *key, cwd=tmp_path).code == 0

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-PACKAGES = ("zk", "circuits", "optician", "verifier_api")
+PACKAGES = ("zk", "circuits", "console", "optician", "verifier_api")
 
 ARROWS = "Arrows point down; optician and verifier_api never meet"
 NO_INPUT_OUTPUT = "zk and circuits know no web framework, database, event loop or socket"
@@ -32,14 +32,17 @@ def lint_imports(root: Path) -> subprocess.CompletedProcess[str]:
 
 
 def plant(root: Path, repository: Path, module: str = "", source: str = "") -> None:
-    """Write a tree of four lawful packages under our own contracts, then one module into it."""
+    """Write a tree of five lawful packages under our own contracts, then one module into it."""
     (root / "pyproject.toml").write_bytes((repository / "pyproject.toml").read_bytes())
     for package in PACKAGES:
         (root / package).mkdir()
         (root / package / "__init__.py").write_text("")
     (root / "circuits" / "lawful.py").write_text("import zk\n")
-    (root / "optician" / "lawful.py").write_text("import circuits.lawful\nimport zk\n")
-    (root / "verifier_api" / "lawful.py").write_text("import circuits.lawful\nimport zk\n")
+    (root / "console" / "lawful.py").write_text("import circuits.lawful\n")
+    (root / "console" / "terminal.py").write_text("import typer\n")
+    for package in ("optician", "verifier_api"):
+        source_of_lawful = "import circuits.lawful\nimport console.lawful\nimport zk\n"
+        (root / package / "lawful.py").write_text(source_of_lawful)
     (root / "verifier_api" / "web.py").write_text("import asyncio\n")
     if module:
         (root / module).write_text(source)
@@ -67,6 +70,10 @@ def test_a_lawful_tree_passes(tmp_path: Path, repository: Path) -> None:
         ("zk/bad.py", "import verifier_api", ARROWS),
         ("circuits/bad.py", "import optician", ARROWS),
         ("circuits/bad.py", "def late():\n    import verifier_api.lawful", ARROWS),
+        ("zk/bad.py", "import console", ARROWS),
+        ("circuits/bad.py", "import console", ARROWS),
+        ("console/bad.py", "import optician", ARROWS),
+        ("console/bad.py", "import verifier_api", ARROWS),
         ("optician/bad.py", "import verifier_api", ARROWS),
         ("verifier_api/bad.py", "from optician.lawful import circuits", ARROWS),
         ("zk/bad.py", "import asyncio", NO_INPUT_OUTPUT),
@@ -80,6 +87,7 @@ def test_a_lawful_tree_passes(tmp_path: Path, repository: Path) -> None:
         ("circuits/bad.py", "import bench.micro", NO_TEST_CODE),
         ("optician/bad.py", "import tests.conftest", NO_TEST_CODE),
         ("verifier_api/bad.py", "import bench", NO_TEST_CODE),
+        ("console/bad.py", "import demo", NO_TEST_CODE),
     ],
 )
 def test_each_forbidden_import_is_caught(
