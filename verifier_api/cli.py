@@ -313,8 +313,8 @@ def show_nomenclature(
             has no correction (frames, supplements): it hides among the codes
     price   price class A or B; - where it is not fixed
     level   legal level of a lens; - for everything else
-    status  derived: the class follows from the source;
-            unconfirmed: for one code at least, the source leaves it open
+    status  derived: every code's class follows from the source;
+            unconfirmed: that of one code at least could not be confirmed
     floor   ok, warn or refuse by the contract's floor for the hiding set;
             clear: too small to hide a code, which the claim then declares;
             empty: no code on that day
