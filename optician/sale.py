@@ -33,8 +33,8 @@ _POWER = re.compile(r"([+-]?)(\d{1,3})(?:\.(00|0|25|50|5|75))?", re.ASCII)
 
 def parse_power(text: object) -> object:
     """A power in dioptres as quarter dioptres: "-2.25" → −9. Raises `ValueError` if it is none."""
-    if not isinstance(text, str):
-        return text
+    if not isinstance(text, str):  # -9 could be dioptres or quarters of them: only texts are clear
+        raise ValueError('a text expected, such as "-2.25"')
     match = _POWER.fullmatch(text)
     if match is None:
         raise ValueError('not a power in steps of 0.25 dioptre, such as "-2.25"')

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from typing import Any
 
@@ -56,8 +57,15 @@ def test_what_is_no_power(text: str) -> None:
         parse_power(text)
 
 
-def test_a_number_is_left_to_the_document_s_own_check() -> None:
-    assert parse_power(3) == 3
+def test_a_power_is_a_text_and_never_a_number() -> None:
+    # -9 could be dioptres or quarters of them.
+    for value in (-9, 0, True, None, ["-9"]):
+        with pytest.raises(ValueError, match="a text expected"):
+            parse_power(value)
+    document = copy.deepcopy(sale_document("line"))
+    document["item"]["correction"]["sphere"] = -9
+    with pytest.raises(StatementError, match=r"item\.correction\.sphere: a text expected"):
+        parse_sale(json.dumps(document).encode())
 
 
 def test_an_equipment_has_its_articles_in_the_order_of_the_lines() -> None:
