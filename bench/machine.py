@@ -13,7 +13,7 @@ from typing import Any
 import gmpy2
 
 LIBRARIES = ("coincurve", "cryptography", "gmpy2", "numpy", "py_ecc", "pydantic", "rfc8785")
-MEASURED = ("zk", "circuits", "optician", "verifier_api", "bench")
+MEASURED = ("zk", "circuits", "console", "optician", "verifier_api", "bench")
 
 ROOT = Path(__file__).resolve().parent.parent
 
