@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from circuits.items import Article, ItemCircuit
-from circuits.slots import SLOTS, encode_day
+from circuits.slots import MAX_DAY, SLOTS
 from zk.errors import WitnessError
 from zk.relation import Circuit, CircuitBuilder, LinearForm
 
@@ -39,7 +39,7 @@ class CompiledStatement(ABC):
 
     def _start(self) -> tuple[CircuitBuilder, LinearForm]:
         builder = CircuitBuilder(SLOTS)
-        return builder, builder.public((1 << 16) - 1)
+        return builder, builder.public(MAX_DAY)
 
     @abstractmethod
     def publics(self, day: date, amounts: Amounts | None) -> tuple[int, ...]:
@@ -63,7 +63,3 @@ class CompiledStatement(ABC):
     def _amount_wires(self, articles: Sequence[Article], amounts: Amounts | None) -> dict[int, int]:
         """Wires that no single article has."""
         return {}
-
-    @staticmethod
-    def _day(day: date) -> int:
-        return encode_day(day)
