@@ -1,0 +1,1 @@
+"""What the insurer's service does: judge, record, invoice. Knows storage, no HTTP."""

@@ -1,0 +1,1 @@
+"""What the insurer records: tables, transactions, migrations. No HTTP, no cryptography."""
