@@ -39,7 +39,7 @@ from circuits.document import (
     parse_document,
 )
 from circuits.nomenclature import Nomenclature, PriceClass
-from circuits.statements import compile_statement
+from circuits.statements import compile_statement, require_ground_allowed
 from zk.errors import EncodingError, ProofRejected, StatementError
 from zk.group import Group
 from zk.instance import Instance
@@ -128,7 +128,8 @@ class ClaimBody(StrictDocument):
 
     ``key_id`` is the base64url SHA-256 of the optician's public key, ``beneficiary`` a random
     reference that the insurer gave out (never a hash of an identifier), ``expires_at`` the last
-    instant at which the claim may be accepted.
+    instant at which the claim may be accepted, ``early_renewal_ground`` one of the contract's
+    grounds for an equipment before the renewal is due, None where it is due.
     """
 
     format_version: Annotated[int, Field(ge=FORMAT_VERSION, le=FORMAT_VERSION)]
@@ -147,6 +148,7 @@ class ClaimBody(StrictDocument):
     price_class: PriceClass | None
     lines: Annotated[tuple[ClaimLine, ...], Field(min_length=1, max_length=MAX_LINES)]
     amounts: ClaimAmounts | None
+    early_renewal_ground: Identifier | None
 
     def declaration(self) -> Declaration:
         """The public half of the statement."""
@@ -247,10 +249,11 @@ def build_instance(
     """The statement and the proof's instance, from the caller's **own** contract and table.
 
     Raises `StatementError` (`circuits.statements` lists its kinds) for a statement that cannot be,
-    two equal line commitments, or amounts over a ceiling; `EncodingError` for a commitment that is
-    no point.
+    a ground that is not allowed, two equal line commitments, or amounts over a ceiling;
+    `EncodingError` for a commitment that is no point.
     """
     statement = compile_statement(body.declaration(), contract, nomenclature, body.date_of_service)
+    require_ground_allowed(body.early_renewal_ground, body.statement, contract)
     publics = statement.publics(body.date_of_service, body.claimed())
     texts = [line.commitment for line in body.lines]
     if len(set(texts)) != len(texts):

@@ -35,6 +35,9 @@ DEFAULT_LARGEST_PRICE_CENTS = 300_000
 MAX_FLOOR = 1000
 MAX_NOTE = 2000
 MAX_PRICE_CAPS = 100
+MAX_RENEWAL_MONTHS = 120
+MAX_EARLY_GROUNDS = 20
+MAX_GRANT_DAYS = 366
 
 EquipmentLevel: TypeAlias = Literal["a", "b", "c", "d", "e", "f"]
 StatementName: TypeAlias = Literal["line", "equipment", "pair"]
@@ -84,6 +87,12 @@ def _in_statement_order(names: tuple[StatementName, ...]) -> tuple[StatementName
     return tuple(name for name in STATEMENT_NAMES if name in names)
 
 
+def _require_distinct(grounds: tuple[Identifier, ...]) -> tuple[Identifier, ...]:
+    if len(set(grounds)) != len(grounds):
+        raise ValueError("a ground is named twice")
+    return tuple(sorted(grounds))
+
+
 def _require_every_level(ceilings: Mapping[EquipmentLevel, int]) -> Mapping[EquipmentLevel, int]:
     missing = [level for level in EQUIPMENT_LEVELS if level not in ceilings]
     if missing:
@@ -108,6 +117,17 @@ class Floor(StrictDocument):
         return self
 
 
+class RenewalMonths(StrictDocument):
+    """How many months after one equipment's date of service the next one is due, by age.
+
+    0: at once. The insurer knows the age (his record of the beneficiary's rights says it); no claim
+    tells it.
+    """
+
+    adult: Annotated[int, Field(ge=0, le=MAX_RENEWAL_MONTHS)]
+    under_16: Annotated[int, Field(ge=0, le=MAX_RENEWAL_MONTHS)]
+
+
 class Contract(StrictDocument):
     """What both sides compute a circuit from, with the nomenclature and the date of service.
 
@@ -115,7 +135,9 @@ class Contract(StrictDocument):
     one ceiling per equipment level a…f; of it ``frame_ceiling_cents`` at most is for the frame.
     ``price_caps_cents`` maps classes to the network's price cap; a class without one is capped by
     ``largest_price_cents`` alone. ``row_price_limits`` says whether the price limits of the hidden
-    rows (class A) are enforced. Floats, unknown keys and contradictions are refused.
+    rows (class A) are enforced. A claim before ``renewal_months`` have passed needs one of the
+    ``early_renewal_grounds``, a closed list without order. An invoice may come until ``grant_days``
+    after the grant. Floats, unknown keys and contradictions are refused.
     """
 
     # Not Literal[1], which takes true for 1.
@@ -140,6 +162,13 @@ class Contract(StrictDocument):
         STATEMENT_NAMES
     )
     row_price_limits: bool = True
+    renewal_months: RenewalMonths
+    early_renewal_grounds: Annotated[
+        tuple[Identifier, ...],
+        Field(max_length=MAX_EARLY_GROUNDS),
+        AfterValidator(_require_distinct),
+    ] = ()
+    grant_days: Annotated[int, Field(ge=1, le=MAX_GRANT_DAYS)]
 
     def __hash__(self) -> int:
         return hash((self.insurer_id, self.product_id, self.contract_id, self.valid_from))

@@ -33,6 +33,25 @@ class ContractPeriodError(StatementError):
     """The contract is not in force on the date of service."""
 
 
+class GroundError(StatementError):
+    """The contract does not list the ground for an early renewal, or the statement takes none."""
+
+
+def require_ground_allowed(
+    ground: str | None, statement: StatementName, contract: Contract
+) -> None:
+    """Raise `GroundError` for a ground that a claim under ``contract`` cannot name.
+
+    None, no early renewal, is always allowed. A ``line`` claims no equipment, so it renews none.
+    """
+    if ground is None:
+        return
+    if statement == "line":
+        raise GroundError("early_renewal_ground: the statement line renews no equipment")
+    if ground not in contract.early_renewal_grounds:
+        raise GroundError("early_renewal_ground: not in the contract's list")
+
+
 def compile_statement(
     declaration: Declaration, contract: Contract, nomenclature: Nomenclature, day: date
 ) -> CompiledStatement:

@@ -39,7 +39,7 @@ from circuits.document import Identifier, SecretDocument, parse_document
 from circuits.items import level_weight
 from circuits.nomenclature import Nomenclature
 from circuits.slots import SLOTS
-from circuits.statements import compile_statement
+from circuits.statements import compile_statement, require_ground_allowed
 from optician.identity import Identity
 from optician.sale import Sale
 from zk.commitment import Opening, commit, fresh_opening
@@ -163,11 +163,12 @@ def make_claim(
     """A signed claim that the insurer will accept, and its openings.
 
     The claim expires `VALIDITY` after ``now``. Raises `StatementError` where the sale does not fit
-    contract or table, `WitnessError` where a price or an amount is over its limit. No message holds
-    a code or a price.
+    contract or table (`GroundError` for a ground that the contract does not list), `WitnessError`
+    where a price or an amount is over its limit. No message holds a code or a price.
     """
     group, day = generators.group, sale.date_of_service
     declaration = declare(sale, nomenclature)
+    require_ground_allowed(sale.early_renewal_ground, sale.statement, contract)
     statement = compile_statement(declaration, contract, nomenclature, day)
     articles = [item.article() for item in sale.items()]
     amounts = statement.largest_amounts(articles)
@@ -209,6 +210,7 @@ def make_claim(
         amounts=None
         if amounts is None
         else ClaimAmounts(lenses_cents=amounts.lenses_cents, frame_cents=amounts.frame_cents),
+        early_renewal_ground=sale.early_renewal_ground,
     )
     _, instance = build_instance(body, contract, nomenclature, group)
     proof = prove(generators, instance, wires, openings, secret=identity.hedge_key)

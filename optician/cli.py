@@ -178,7 +178,10 @@ def prove(
 def _claim_facts(claim: Claim) -> dict[str, Any]:
     """What the claim tells the insurer anyway."""
     document = claim.model_dump(mode="json", exclude={"proof", "signature", "beneficiary"})
-    named = ("claim_id", "contract_id", "date_of_service", "expires_at", "statement", "level")
+    named = (
+        *("claim_id", "contract_id", "date_of_service", "expires_at", "statement", "level"),
+        "early_renewal_ground",
+    )
     lines = [{name: line[name] for name in ("role", "regroupement")} for line in document["lines"]]
     facts = {name: document[name] for name in named}
     return facts | {"lines": lines, "amounts": document["amounts"]}
@@ -203,6 +206,8 @@ def _claim_lines(terminal: _Terminal, claim: Claim) -> list[str]:
             f"{terminal.say('lenses')} {euros(claim.amounts.lenses_cents)}, "
             f"{terminal.say('frame')} {euros(claim.amounts.frame_cents)}"
         )
+    if claim.early_renewal_ground is not None:
+        told.append(f"{terminal.say('early_renewal')} {claim.early_renewal_ground}")
     return [
         f"{terminal.say('claim_made')}: {claim.claim_id}  {claim.statement}, "
         f"{claim.date_of_service}, {terminal.say('expires')} {claim.expires_at:%Y-%m-%d}",

@@ -69,6 +69,10 @@ MESSAGES: Final[dict[str, tuple[str, str]]] = {
     ),
     "price_class": ("price class", "classe de prix"),
     "level": ("level", "niveau"),
+    "early_renewal": (
+        "renewed before it is due, ground",
+        "renouvellement anticipé, motif",
+    ),
     "written": ("written", "écrit"),
     "opened": ("line opened", "ligne ouverte"),
     "line": ("line", "ligne"),

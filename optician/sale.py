@@ -73,7 +73,7 @@ class SaleItem(SecretDocument):
 
 class Sale(StrictDocument):
     """A sale. ``statement`` says what to prove of it; ``amounts`` None means the most the contract
-    allows.
+    allows; ``early_renewal_ground`` is one of the contract's, for an equipment before it is due.
 
     ``item`` stands alone in a sale for the statement ``line``; the others have two lenses, a frame
     and supplements.
@@ -90,6 +90,7 @@ class Sale(StrictDocument):
     frame: SaleItem | None = None
     supplements: Annotated[tuple[SaleItem, ...], Field(max_length=MAX_SUPPLEMENTS)] = ()
     amounts: ClaimAmounts | None = None
+    early_renewal_ground: Identifier | None = None
 
     @model_validator(mode="after")
     def _require_articles(self) -> Sale:

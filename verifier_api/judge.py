@@ -6,7 +6,7 @@
     4 nomenclature  and the insurer's table, by digest
     5 expiry        the claim has not expired, but soon will; the service is not in the future
     6 statement     allowed by the contract in force on the date of service; classes, floor,
-                    ceilings, lines
+                    ground for an early renewal, ceilings, lines
     7 proof         canonical, and valid for the circuit that the insurer built
 
 Nothing that a claim brings is trusted: it only says which of the insurer's own tables to look at.
@@ -26,7 +26,7 @@ from circuits.contract import Contract, contract_digest, require_classes_known
 from circuits.declaration import FloorError
 from circuits.equipment import CeilingError
 from circuits.nomenclature import Nomenclature
-from circuits.statements import ContractPeriodError, NotAllowedError
+from circuits.statements import ContractPeriodError, GroundError, NotAllowedError
 from verifier_api.keys import KeyRegistry
 from zk.encoding import Proof, decode_proof
 from zk.errors import EncodingError, ProofRejected, StatementError, ZkError
@@ -44,6 +44,8 @@ REASONS = {
     "date_in_future": "the date of service is in the future",
     "contract_not_in_force": "the contract is not in force on the date of service",
     "statement_not_allowed": "the contract does not allow this statement",
+    "ground_not_allowed": "the contract does not list this ground for an early renewal, or the "
+    "statement takes none",
     "floor": "a code hides among fewer possibilities than the contract allows",
     "ceiling_exceeded": "an amount is over its reimbursement ceiling",
     "statement_invalid": "the declared lines make no statement",
@@ -161,6 +163,8 @@ class Judge:
             raise _rejected("contract_not_in_force", error) from None
         except NotAllowedError as error:
             raise _rejected("statement_not_allowed", error) from None
+        except GroundError as error:
+            raise _rejected("ground_not_allowed", error) from None
         except FloorError as error:
             raise _rejected("floor", error) from None
         except CeilingError as error:

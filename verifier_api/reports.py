@@ -18,6 +18,7 @@ from zk.errors import StatementError
 _TOLD = (
     *("optician_id", "key_id", "insurer_id", "contract_id", "beneficiary", "date_of_service"),
     *("statement", "level", "price_class", "amounts", "lines"),
+    "early_renewal_ground",
 )
 
 
@@ -76,6 +77,8 @@ def claim_lines(claim: Claim) -> list[str]:
         told["amounts"] = (
             f"lenses {euros(lenses)}, frame {euros(frame)}, together {euros(lenses + frame)}"
         )
+    if claim.early_renewal_ground is not None:
+        told["early"] = f"renewed before it is due, ground {claim.early_renewal_ground}"
     told["digest"] = claim_digest(claim).hex()
     return [f"  {name + ':':12} {text}" for name, text in told.items()]
 

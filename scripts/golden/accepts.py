@@ -60,6 +60,7 @@ class Accept:
     sold: Rows
     contract_name: str = "responsable"
     has_limits_table: bool = False
+    early_renewal_ground: str | None = None
 
     @property
     def contract(self) -> Contract:
@@ -81,6 +82,8 @@ class Accept:
             "beneficiary": "benef_golden_3Jx0kQ",
             "claim_id": f"golden-{self.name}",
         }
+        if self.early_renewal_ground is not None:
+            sale["early_renewal_ground"] = self.early_renewal_ground
         for role, (regroupement, number, price) in self.sold.items():
             row = self.table.class_rows(regroupement, day)[number]
             item: Document = {"code": row.code, "price_cents": price}
@@ -202,9 +205,11 @@ def accepts() -> list[Accept]:
         ),
         Accept(
             "pair",
-            "The insurer learns the level and neither class nor which eye.",
+            "The insurer learns the level and neither class nor which eye; renewed before it is "
+            "due, on a ground of the contract's list.",
             "pair",
             progressive,
+            early_renewal_ground="change_of_vision",
         ),
         Accept(
             "pair-limits",

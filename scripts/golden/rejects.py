@@ -179,6 +179,8 @@ class Mutator:
         yield envelope("eight lines", "lines", to=lambda old: old * 8)
         yield envelope("code of eight digits", "lines", 0, "code", to=10_000_000)
         yield envelope("negative amount", "amounts", "frame_cents", to=-1, accept="equipment")
+        yield envelope("ground with a space", "early_renewal_ground", to="change of vision")
+        yield envelope("empty ground", "early_renewal_ground", to="")
         yield envelope("amount as text", "amounts", "frame_cents", to="1", accept="equipment")
         yield self._changed(
             "unknown field", "line", "envelope", "", lambda document: document.update(note="x")
@@ -310,6 +312,16 @@ class Mutator:
         yield statement("pair without a level", "pair", invalid, "level", to=None)
         yield statement("pair with a class", "pair", invalid, "lines", 0, "regroupement", to="VM4")
         yield statement(
+            "ground that the contract does not list",
+            *("pair", "ground_not_allowed", "early_renewal_ground"),
+            to="lost",
+        )
+        yield statement(
+            "line with a ground",
+            *("line", "ground_not_allowed", "early_renewal_ground"),
+            to="change_of_vision",
+        )
+        yield statement(
             "supplement in clear with another code",
             *("equipment-mixed", invalid, "lines", 4, "code"),
             to=lambda old: old + 1,
@@ -346,6 +358,8 @@ class Mutator:
 
         yield proof("another claim id", "line", "claim_id", to="golden-other")
         yield proof("another beneficiary", "line", "beneficiary", to="benef_golden_other")
+        yield proof("another ground", "equipment", "early_renewal_ground", to="change_of_vision")
+        yield proof("ground taken away", "pair", "early_renewal_ground", to=None)
         yield proof("a second later", "line", "expires_at", to="2020-11-05T09:30:01Z")
         yield proof("a day earlier", "line", "date_of_service", to="2020-10-04")
         yield proof(

@@ -310,6 +310,13 @@ CHANGES: list[tuple[StatementName, Path, Change, str]] = [
     ("pair", ("amounts", "frame_cents"), lambda old: old - 1, "proof_invalid"),
     ("pair", ("amounts", "lenses_cents"), lambda old: old + 1, "proof_invalid"),
     ("equipment", ("amounts",), becomes(None), "statement_invalid"),
+    ("equipment", ("early_renewal_ground",), becomes("change_of_vision"), "proof_invalid"),
+    ("pair", ("early_renewal_ground",), becomes("change_of_vision"), "proof_invalid"),
+    ("equipment", ("early_renewal_ground",), becomes("lost"), "ground_not_allowed"),
+    ("equipment", ("early_renewal_ground",), becomes("Change_of_vision"), "ground_not_allowed"),
+    ("line", ("early_renewal_ground",), becomes("change_of_vision"), "ground_not_allowed"),
+    ("equipment", ("early_renewal_ground",), becomes(""), "envelope"),
+    ("equipment", ("early_renewal_ground",), becomes("change of vision"), "envelope"),
     ("line", ("amounts",), becomes({"lenses_cents": 0, "frame_cents": 0}), "statement_invalid"),
     ("equipment", ("proof",), base64_of(lambda raw: raw[:-1]), "proof_malformed"),
     ("equipment", ("proof",), base64_of(lambda raw: raw[1:]), "proof_malformed"),
@@ -454,6 +461,8 @@ def test_a_place_of_another_type_is_refused(name: StatementName, path: Path) -> 
             expected = {"proof_invalid"}
         elif value == "x" and key in ("claim_id", "insurer_id", "contract_id", "optician_id"):
             expected = {"proof_invalid", "contract_mismatch", "optician_unknown"}
+        elif value == "x" and key == "early_renewal_ground":
+            expected = {"ground_not_allowed"}
         got = refusal(rfc8785.dumps(document if path == ("signature",) else resigned(document)))
         assert got in expected, (value, got)
 

@@ -491,6 +491,7 @@ CONTRACT_DEFAULTS: Document = {
     "largest_price_cents": 300000,
     "statements": ["line", "equipment", "pair"],
     "row_price_limits": True,
+    "early_renewal_grounds": [],
 }
 
 
@@ -507,6 +508,7 @@ class Contract:
         document["floor_cells"] = {"warn": 8, "refuse": 3} | document.get("floor_cells", {})
         order = ("line", "equipment", "pair")
         document["statements"] = [name for name in order if name in document["statements"]]
+        document["early_renewal_grounds"] = sorted(document["early_renewal_grounds"])
         return cls(document)
 
     def digest(self) -> bytes:
@@ -587,10 +589,20 @@ def is_cents(value: object, largest: int = 10_000_000) -> bool:
     return type(value) is int and 0 <= value <= largest
 
 
+def need_amounts(amounts: object, what: str) -> None:
+    """Null, or an object of the two amounts."""
+    if amounts is not None:
+        need(isinstance(amounts, dict), f"{what}: amounts")
+        assert isinstance(amounts, dict)
+        need(sorted(amounts) == ["frame_cents", "lenses_cents"], f"{what}: amounts")
+        need(all(map(is_cents, amounts.values())), f"{what}: amounts")
+
+
 def parse_claim(data: bytes) -> Document:
     claim = parse_object(data, 32768)
     need(canonical(claim) == data, "claim: not canonical")
     others = ["format_version", "level", "price_class", "lines", "amounts", "proof", "signature"]
+    others.append("early_renewal_ground")
     digests = ["key_id", "contract_digest", "nomenclature_digest"]
     need(sorted(claim) == sorted([*CLAIM_TEXTS, *others, *digests]), "claim: keys")
     need(type(claim["format_version"]) is int and claim["format_version"] == 1, "claim: version")
@@ -608,11 +620,10 @@ def parse_claim(data: bytes) -> Document:
         raise Unreadable("claim: no such day") from None
     need(claim["level"] in (None, *"abcdef"), "claim: level")
     need(claim["price_class"] in (None, "A", "B"), "claim: price_class")
-    amounts = claim["amounts"]
-    if amounts is not None:
-        need(isinstance(amounts, dict), "claim: amounts")
-        need(sorted(amounts) == ["frame_cents", "lenses_cents"], "claim: amounts")
-        need(all(map(is_cents, amounts.values())), "claim: amounts")
+    ground = claim["early_renewal_ground"]
+    is_ground = isinstance(ground, str) and bool(re.fullmatch(IDENTIFIER, ground))
+    need(ground is None or is_ground, "claim: early_renewal_ground")
+    need_amounts(claim["amounts"], "claim")
     need(isinstance(claim["lines"], list) and 1 <= len(claim["lines"]) <= 7, "claim: lines")
     for line in claim["lines"]:
         need(isinstance(line, dict), "claim: line")
@@ -909,6 +920,10 @@ def judge(
     refuse_unless(in_force, "contract_not_in_force")
     allowed = claim["statement"] in contract.document["statements"]
     refuse_unless(allowed, "statement_not_allowed")
+    ground = claim["early_renewal_ground"]
+    if ground is not None:
+        is_listed = ground in contract.document["early_renewal_grounds"]
+        refuse_unless(is_listed and claim["statement"] != "line", "ground_not_allowed")
     number = (day - date(2000, 1, 1)).days
     refuse_unless(0 <= number <= 65535, "statement_invalid")
     build = line_circuit if claim["statement"] == "line" else equipment_circuit

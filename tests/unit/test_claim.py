@@ -82,7 +82,15 @@ def test_the_form_is_as_documented() -> None:
     fields = document(claim("pair"))
     assert set(fields) == {
         *("amounts", "beneficiary", "claim_id", "contract_digest", "contract_id"),
-        *("date_of_service", "expires_at", "format_version", "insurer_id", "key_id", "level"),
+        *(
+            "date_of_service",
+            "early_renewal_ground",
+            "expires_at",
+            "format_version",
+            "insurer_id",
+            "key_id",
+            "level",
+        ),
         *("lines", "nomenclature_digest", "optician_id", "price_class", "proof", "signature"),
         "statement",
     }
@@ -90,6 +98,7 @@ def test_the_form_is_as_documented() -> None:
     assert fields["date_of_service"] == "2020-10-05"
     assert fields["expires_at"] == "2020-11-05T09:30:00Z"
     assert (fields["level"], fields["price_class"]) == ("f", "B")
+    assert fields["early_renewal_ground"] is None
     for line in fields["lines"]:
         assert set(line) == {"code", "commitment", "regroupement", "role"}
         assert len(decode_base64url(line["commitment"])) == 33

@@ -16,6 +16,7 @@ from circuits.claim import Claim, ClaimAmounts, verify_signature
 from circuits.contract import Contract, contract_digest, parse_contract
 from circuits.declaration import Declaration, DeclaredLine
 from circuits.slots import Correction, encode_day, pack_correction
+from circuits.statements import GroundError
 from optician.claiming import MAX_OPENINGS_BYTES, VALIDITY, Openings, declare
 from optician.sale import Sale
 from tests.support.claims import (
@@ -202,6 +203,20 @@ def test_what_cannot_be_claimed(choices: Any, error: type[Exception], words: str
     assert made(of_contract=capped)[0].amounts is not None  # the accept that is changed
     with pytest.raises(error, match=words):
         made(of_contract=capped, **choices)
+
+
+def test_a_ground_of_the_contract_is_in_the_claim() -> None:
+    claim, _ = made(early_renewal_ground="change_of_vision")
+    assert claim.early_renewal_ground == "change_of_vision"
+    assert judge().judge(claim).is_accepted
+    assert made()[0].early_renewal_ground is None
+
+
+def test_no_claim_is_made_with_a_ground_that_nobody_takes() -> None:
+    with pytest.raises(GroundError, match="not in the contract's list"):
+        made(early_renewal_ground="lost")
+    with pytest.raises(GroundError, match="the statement line renews no equipment"):
+        made("line", early_renewal_ground="change_of_vision")
 
 
 def test_a_service_before_the_contract_cannot_be_claimed() -> None:

@@ -23,6 +23,7 @@ from circuits.contract import (
     STATEMENT_NAMES,
     Contract,
     Floor,
+    RenewalMonths,
     contract_digest,
     judge_floor,
     level_of,
@@ -35,6 +36,7 @@ from circuits.nomenclature import ClassSize, load_shipped
 from zk.errors import EncodingError, StatementError
 
 CEILINGS = {"a": 42000, "b": 56000, "c": 70000, "d": 61000, "e": 75000, "f": 80000}
+RENEWAL = {"adult": 24, "under_16": 12}
 REQUIRED: dict[str, Any] = {
     "format_version": 1,
     "insurer_id": "insurer",
@@ -45,6 +47,8 @@ REQUIRED: dict[str, Any] = {
     "reimbursement_ceilings_cents": CEILINGS,
     "frame_ceiling_cents": 10000,
     "public_payer_rate_percent": 60,
+    "renewal_months": {"adult": 24, "under_16": 12},
+    "grant_days": 90,
 }
 
 
@@ -60,6 +64,7 @@ def test_defaults() -> None:
     assert contract.row_price_limits is True
     assert contract.price_caps_cents == {}
     assert contract.note == ""
+    assert contract.early_renewal_grounds == ()
 
 
 def test_price_cap_falls_back_on_the_largest_price() -> None:
@@ -121,6 +126,21 @@ def test_validity_includes_both_ends() -> None:
         ({"statements": ["lens"]}, "statements.0: "),
         ({"statements": "line"}, "statements: "),
         ({"row_price_limits": 1}, "row_price_limits: "),
+        ({"renewal_months": {"adult": 24}}, "renewal_months.under_16: Field required"),
+        ({"renewal_months": {"under_16": 12}}, "renewal_months.adult: Field required"),
+        ({"renewal_months": RENEWAL | {"adult": -1}}, "renewal_months.adult: "),
+        ({"renewal_months": RENEWAL | {"under_16": 121}}, "renewal_months.under_16: "),
+        ({"renewal_months": RENEWAL | {"adult": True}}, "renewal_months.adult: "),
+        ({"renewal_months": RENEWAL | {"over_60": 1}}, "renewal_months.over_60: unknown field"),
+        ({"renewal_months": 24}, "renewal_months: "),
+        ({"early_renewal_grounds": ["lost", "lost"]}, "grounds: a ground is named twice"),
+        ({"early_renewal_grounds": ["a ground"]}, "early_renewal_grounds.0: "),
+        ({"early_renewal_grounds": [None]}, "early_renewal_grounds.0: "),
+        ({"early_renewal_grounds": "lost"}, "early_renewal_grounds: "),
+        ({"early_renewal_grounds": [f"g{n}" for n in range(21)]}, "early_renewal_grounds: "),
+        ({"grant_days": 0}, "grant_days: "),
+        ({"grant_days": 367}, "grant_days: "),
+        ({"grant_days": True}, "grant_days: "),
     ],
 )
 def test_contradictions_are_refused_by_name(changes: dict[str, Any], problem: str) -> None:
@@ -154,6 +174,19 @@ def test_required_fields(name: str) -> None:
 def test_what_is_no_document_is_an_encoding_error(data: bytes) -> None:
     with pytest.raises(EncodingError, match=r"^contract: "):
         parse_contract(data)
+
+
+def test_the_ends_of_the_ranges_are_terms() -> None:
+    least = parse(renewal_months={"adult": 0, "under_16": 0}, grant_days=1)
+    assert (least.renewal_months.adult, least.renewal_months.under_16) == (0, 0)
+    grounds = [f"ground-{number}" for number in range(20)]
+    most = parse(
+        renewal_months={"adult": 120, "under_16": 120},
+        grant_days=366,
+        early_renewal_grounds=grounds,
+    )
+    assert sorted(most.early_renewal_grounds) == sorted(grounds)
+    assert most.grant_days == 366
 
 
 def test_several_faults_are_all_named() -> None:
@@ -205,6 +238,7 @@ def test_digest_is_over_the_canonical_form_with_defaults() -> None:
         "floor_cells": {"warn": 8, "refuse": 3},
         "statements": ["line", "equipment", "pair"],
         "row_price_limits": True,
+        "early_renewal_grounds": [],
     }
     expected = tagged_digest(DIGEST_TAG, canonical_bytes(document))
     assert contract_digest(parse()) == contract_digest(parse(**document)) == expected
@@ -212,8 +246,12 @@ def test_digest_is_over_the_canonical_form_with_defaults() -> None:
 
 def test_the_order_of_a_document_does_not_matter() -> None:
     ceilings = dict(reversed(CEILINGS.items()))
-    first = parse(reimbursement_ceilings_cents=ceilings, statements=["pair", "line"])
-    second = parse(statements=["line", "pair"])
+    first = parse(
+        reimbursement_ceilings_cents=ceilings,
+        statements=["pair", "line"],
+        early_renewal_grounds=["lost", "broken"],
+    )
+    second = parse(statements=["line", "pair"], early_renewal_grounds=["broken", "lost"])
     assert contract_digest(first) == contract_digest(second)
     assert first == second
     assert hash(first) == hash(second)
@@ -237,6 +275,10 @@ def test_the_order_of_a_document_does_not_matter() -> None:
         {"floor_cells": {"refuse": 4}},
         {"statements": ["line"]},
         {"row_price_limits": False},
+        {"renewal_months": RENEWAL | {"adult": 23}},
+        {"renewal_months": RENEWAL | {"under_16": 11}},
+        {"early_renewal_grounds": ["lost"]},
+        {"grant_days": 91},
     ],
 )
 def test_every_field_is_in_the_digest(changes: dict[str, Any]) -> None:
@@ -261,6 +303,7 @@ def test_the_sample_contrat_responsable() -> None:
     assert contract.price_caps_cents == {}
     assert contract.row_price_limits
     assert "b, d and e are unconfirmed" in contract.note
+    assert "made up" in contract.note
 
 
 def test_the_sample_network_contract() -> None:
@@ -278,6 +321,11 @@ def test_samples_fit_the_shipped_nomenclature_and_period() -> None:
         require_classes_known(contract, load_shipped())
         assert contract.valid_from == date(2020, 7, 1)
         assert contract.valid_to == date(2021, 6, 30)
+        assert contract.renewal_months == RenewalMonths(adult=24, under_16=12)
+        assert contract.early_renewal_grounds == ("change_of_vision",)
+        assert contract.grant_days == 90
+        assert "'change_of_vision' is a name made up" in contract.note
+        assert "the project's choice, not the law's" in contract.note
 
 
 @pytest.mark.parametrize("name", ["", "other", "../contracts/reseau", "reseau.json", "reseau\n"])

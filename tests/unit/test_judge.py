@@ -74,6 +74,7 @@ def renamed_table() -> Nomenclature:
 IMPOSTOR = Identity.generate("impostor")
 LATE_CONTRACT = other_contract(valid_from="2020-09-01")
 LINE_CONTRACT = other_contract(statements=["line"])
+NO_GROUND = other_contract(early_renewal_grounds=[])
 HIGH_FLOOR = other_contract(floor_cells={"warn": 20, "refuse": 17})  # VM4 has 16 cells
 
 Case = tuple[str, Callable[[], Claim], Callable[[], Judge]]
@@ -149,6 +150,16 @@ CASES: dict[str, Case] = {
         "statement_not_allowed",
         lambda: under(LINE_CONTRACT),
         lambda: judge(of_contract=LINE_CONTRACT),
+    ),
+    "ground of nobody's list": (
+        "ground_not_allowed",
+        lambda: resigned(early_renewal_ground="lost"),
+        judge,
+    ),
+    "ground of another contract": (
+        "ground_not_allowed",
+        lambda: under(NO_GROUND, early_renewal_ground="change_of_vision"),
+        lambda: judge(of_contract=NO_GROUND),
     ),
     "class below the floor": (
         "floor",

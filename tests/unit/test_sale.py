@@ -88,6 +88,7 @@ def test_defaults() -> None:
     del document["statement"]
     sale = parse(document)
     assert (sale.statement, sale.claim_id, sale.amounts) == ("equipment", None, None)
+    assert sale.early_renewal_ground is None
     assert parse(sale_document("line")).items() == [parse(sale_document("line")).item]
 
 
@@ -111,6 +112,8 @@ def test_defaults() -> None:
         ("equipment", {"beneficiary": "short"}, "beneficiary"),
         ("equipment", {"beneficiary": "1 85 05 78 006 084 91"}, "beneficiary"),
         ("equipment", {"claim_id": "-starts-with-a-dash"}, "claim_id"),
+        ("equipment", {"early_renewal_ground": ""}, "early_renewal_ground"),
+        ("equipment", {"early_renewal_ground": "change of vision"}, "early_renewal_ground"),
         ("equipment", {"colour": "red"}, "colour: unknown field"),
         ("equipment", {"amounts": {"lenses_cents": -1, "frame_cents": 0}}, "amounts.lenses_cents"),
     ],

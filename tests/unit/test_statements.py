@@ -11,7 +11,13 @@ from circuits.contract import Contract, StatementName, load_sample
 from circuits.declaration import Declaration, DeclaredLine, FloorError
 from circuits.equipment import EquipmentStatement
 from circuits.line import LineStatement
-from circuits.statements import ContractPeriodError, NotAllowedError, compile_statement
+from circuits.statements import (
+    ContractPeriodError,
+    GroundError,
+    NotAllowedError,
+    compile_statement,
+    require_ground_allowed,
+)
 from tests.support.claims import DAY, nomenclature
 from tests.support.tables import limits_table
 from zk.errors import StatementError
@@ -77,6 +83,25 @@ def test_a_class_below_the_floor_is_refused() -> None:
     strict = contract(floor_cells={"warn": 100, "refuse": 40})
     with pytest.raises(FloorError, match="item: hides among 36"):
         compile_statement(DECLARATIONS["line"], strict, nomenclature(), DAY)
+
+
+@pytest.mark.parametrize("name", ["equipment", "pair"])
+def test_a_ground_is_allowed_where_the_contract_lists_it(name: StatementName) -> None:
+    terms = contract(early_renewal_grounds=("change_of_vision", "lost"))
+    for ground in (None, "lost", "change_of_vision"):
+        require_ground_allowed(ground, name, terms)
+    with pytest.raises(GroundError, match="not in the contract's list") as refusal:
+        require_ground_allowed("broken", name, terms)
+    assert "broken" not in str(refusal.value)
+    require_ground_allowed(None, name, contract(early_renewal_grounds=()))
+    with pytest.raises(GroundError):
+        require_ground_allowed("lost", name, contract(early_renewal_grounds=()))
+
+
+def test_a_line_takes_no_ground() -> None:
+    require_ground_allowed(None, "line", contract())
+    with pytest.raises(GroundError, match="the statement line renews no equipment"):
+        require_ground_allowed("change_of_vision", "line", contract())
 
 
 def test_what_is_alike_is_compiled_once() -> None:

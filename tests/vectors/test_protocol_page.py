@@ -236,6 +236,14 @@ LIES: dict[str, tuple[str, Callable[[Claim], bytes]]] = {
     "one commitment twice": ("statement_invalid", repeated_commitment),
     "over the ceiling": ("ceiling_exceeded", lambda c: signed_again(c, **amounts(70_001, 10_000))),
     "the frame over its own": ("ceiling_exceeded", lambda c: signed_again(c, **amounts(0, 10_001))),
+    "a ground that is listed": (
+        "proof_invalid",
+        lambda c: signed_again(c, early_renewal_ground="change_of_vision"),
+    ),
+    "a ground that is not": (
+        "ground_not_allowed",
+        lambda c: signed_again(c, early_renewal_ground="lost"),
+    ),
     "no amounts": ("statement_invalid", lambda c: signed_again(c, amounts=None)),
     "a level": ("statement_invalid", lambda c: signed_again(c, level="f", price_class="B")),
     "another contract": (
