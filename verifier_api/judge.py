@@ -1,15 +1,18 @@
-"""The insurer's judgement of a claim, by the insurer's own contract, table, keys and clock.
+"""The insurer's judgement of a claim, by the insurer's own contracts, tables, keys and clock.
 
     1 key           the optician's key is registered, his own, and valid today
     2 signature     it signed the whole envelope
-    3 contract      the claim names the insurer's contract, by identifiers and digest
-    4 nomenclature  and the insurer's table, by digest
+    3 contract      the claim names a contract of the insurer's, by identifiers and digest, in force
+                    on the date of service
+    4 nomenclature  and a table of the insurer's, by digest, in force on that date
     5 expiry        the claim has not expired, but soon will; the service is not in the future
-    6 statement     allowed by the contract in force on the date of service; classes, floor,
+    6 statement     allowed by the contract; classes, floor,
                     ground for an early renewal, ceilings, lines
     7 proof         canonical, and valid for the circuit that the insurer built
 
 Nothing that a claim brings is trusted: it only says which of the insurer's own tables to look at.
+Steps 1 to 5 are `check_envelope`, 6 and the decoding of 7 `check_statement`; between the two the
+service looks at what it has recorded (`verifier_api.service`).
 """
 
 from __future__ import annotations
@@ -18,7 +21,10 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
+from typing import Protocol
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from circuits.canonical import encode_base64url
 from circuits.claim import Claim, build_instance, verify_signature
@@ -39,6 +45,8 @@ REASONS = {
     "signature_invalid": "the signature does not cover this claim",
     "contract_mismatch": "the claim is made for another insurer or contract",
     "nomenclature_mismatch": "the claim is made with another nomenclature",
+    "nomenclature_not_in_force": "another version of the nomenclature is in force on the date of "
+    "service",
     "expired": "the claim has expired",
     "expiry_too_far": "the claim could be accepted for longer than the insurer allows",
     "date_in_future": "the date of service is in the future",
@@ -76,26 +84,137 @@ class Verdict:
         return self.reason is None
 
 
+class References(Protocol):
+    """The insurer's own documents and keys; a claim only names them."""
+
+    def key(self, optician_id: str, key_id: str, today: date) -> Ed25519PublicKey | None:
+        """The optician's own key of that id, if it is valid ``today``."""
+
+    def contract(self, insurer_id: str, contract_id: str, digest: str, day: date) -> Contract:
+        """The contract so named, in force on ``day``. Raises `ProofRejected` with
+        "contract_mismatch" or "contract_not_in_force"."""
+
+    def nomenclature(self, digest: str, day: date) -> Nomenclature:
+        """The table so named, in force on ``day``. Raises `ProofRejected` with
+        "nomenclature_mismatch" or "nomenclature_not_in_force"."""
+
+
+def check_envelope(
+    claim: Claim, references: References, now: datetime, times: dict[str, float] | None = None
+) -> tuple[Contract, Nomenclature]:
+    """Steps 1 to 5: the insurer's documents that the claim is to be judged by.
+
+    ``times`` takes the milliseconds of each step. Raises `ProofRejected` with a key of `REASONS`.
+    """
+    times = {} if times is None else times
+    day = claim.date_of_service
+    with _timed(times, "key"):
+        key = references.key(claim.optician_id, claim.key_id, now.date())
+        if key is None:
+            raise rejected("optician_unknown")
+    with _timed(times, "signature"):
+        verify_signature(claim, key)
+    with _timed(times, "contract"):
+        contract = references.contract(
+            claim.insurer_id, claim.contract_id, claim.contract_digest, day
+        )
+    with _timed(times, "nomenclature"):
+        nomenclature = references.nomenclature(claim.nomenclature_digest, day)
+    with _timed(times, "expiry"):
+        if claim.expires_at < now:
+            raise rejected("expired")
+        if claim.expires_at > now + MAX_VALIDITY:
+            raise rejected("expiry_too_far")
+        if day > (now + CLOCK_TOLERANCE).date():
+            raise rejected("date_in_future")
+    return contract, nomenclature
+
+
+def check_statement(
+    claim: Claim,
+    contract: Contract,
+    nomenclature: Nomenclature,
+    generators: Generators,
+    times: dict[str, float] | None = None,
+) -> tuple[Instance, Proof]:
+    """Step 6 and the decoding of the proof: what `zk.verify` has to look at.
+
+    ``contract`` and ``nomenclature`` are those of `check_envelope`. Raises `ProofRejected` with a
+    key of `REASONS`.
+    """
+    times = {} if times is None else times
+    with _timed(times, "statement"):
+        instance = _instance(claim, contract, nomenclature, generators)
+    with _timed(times, "decoding"):
+        try:
+            proof = decode_proof(claim.proof_bytes(), instance.circuit, generators.group)
+        except EncodingError as error:
+            raise rejected("proof_malformed", error) from None
+    return instance, proof
+
+
+def _instance(
+    claim: Claim, contract: Contract, nomenclature: Nomenclature, generators: Generators
+) -> Instance:
+    try:
+        _, instance = build_instance(claim, contract, nomenclature, generators.group)
+    except ContractPeriodError as error:
+        raise rejected("contract_not_in_force", error) from None
+    except NotAllowedError as error:
+        raise rejected("statement_not_allowed", error) from None
+    except GroundError as error:
+        raise rejected("ground_not_allowed", error) from None
+    except FloorError as error:
+        raise rejected("floor", error) from None
+    except CeilingError as error:
+        raise rejected("ceiling_exceeded", error) from None
+    except (StatementError, EncodingError) as error:
+        raise rejected("statement_invalid", error) from None
+    return instance
+
+
 @dataclass(frozen=True)
 class Judge:
-    """The insurer's side of every judgement: contract, table, keys, and a clock that yields aware
-    datetimes."""
+    """Every judgement by one contract and one table: what the commands do.
 
-    contract: Contract
-    nomenclature: Nomenclature
+    ``clock`` yields aware datetimes. Implements `References`.
+    """
+
+    own_contract: Contract
+    own_nomenclature: Nomenclature
     keys: KeyRegistry
     generators: Generators
     clock: Callable[[], datetime]
 
     def __post_init__(self) -> None:
         """Refuse a price cap for a class that the table does not know (`StatementError`)."""
-        require_classes_known(self.contract, self.nomenclature)
+        require_classes_known(self.own_contract, self.own_nomenclature)
+
+    def key(self, optician_id: str, key_id: str, today: date) -> Ed25519PublicKey | None:
+        """As `References` says."""
+        return self.keys.find(optician_id, key_id, today)
+
+    def contract(self, insurer_id: str, contract_id: str, digest: str, day: date) -> Contract:
+        """As `References` says; whether it is in force is left to the statement."""
+        own = self.own_contract
+        if (insurer_id, contract_id) != (own.insurer_id, own.contract_id):
+            raise rejected("contract_mismatch")
+        if digest != encode_base64url(contract_digest(own)):
+            raise rejected("contract_mismatch")
+        return own
+
+    def nomenclature(self, digest: str, day: date) -> Nomenclature:
+        """As `References` says; the one table is always in force."""
+        if digest != encode_base64url(self.own_nomenclature.digest):
+            raise rejected("nomenclature_mismatch")
+        return self.own_nomenclature
 
     def judge(self, claim: Claim) -> Verdict:
         """The verdict on one claim; never raises for a bad one."""
         times: dict[str, float] = {}
         try:
-            instance, proof = self._before_proof(claim, times)
+            documents = check_envelope(claim, self, self.clock(), times)
+            instance, proof = check_statement(claim, *documents, self.generators, times)
             with _timed(times, "proof"):
                 verify(self.generators, instance, proof)
         except ProofRejected as error:
@@ -108,7 +227,8 @@ class Judge:
         ready: list[tuple[int, Instance, Proof]] = []
         for number, claim in enumerate(claims):
             try:
-                ready.append((number, *self._before_proof(claim, {})))
+                documents = check_envelope(claim, self, self.clock())
+                ready.append((number, *check_statement(claim, *documents, self.generators)))
                 verdicts.append(None)
             except ProofRejected as error:
                 verdicts.append(Verdict(claim.claim_id, error.reason, error.detail))
@@ -120,61 +240,9 @@ class Judge:
             verdicts[number] = Verdict(claims[number].claim_id, *reason)
         return [verdict for verdict in verdicts if verdict is not None]
 
-    def _before_proof(self, claim: Claim, times: dict[str, float]) -> tuple[Instance, Proof]:
-        """Steps 1 to 6 and the decoding of the proof; raises `ProofRejected` with a key of
-        `REASONS`."""
-        now = self.clock()
-        with _timed(times, "key"):
-            key = self.keys.find(claim.optician_id, claim.key_id, now.date())
-            if key is None:
-                raise _rejected("optician_unknown")
-        with _timed(times, "signature"):
-            verify_signature(claim, key)
-        with _timed(times, "contract"):
-            own = (self.contract.insurer_id, self.contract.contract_id)
-            digest = encode_base64url(contract_digest(self.contract))
-            if (claim.insurer_id, claim.contract_id) != own or claim.contract_digest != digest:
-                raise _rejected("contract_mismatch")
-        with _timed(times, "nomenclature"):
-            if claim.nomenclature_digest != encode_base64url(self.nomenclature.digest):
-                raise _rejected("nomenclature_mismatch")
-        with _timed(times, "expiry"):
-            if claim.expires_at < now:
-                raise _rejected("expired")
-            if claim.expires_at > now + MAX_VALIDITY:
-                raise _rejected("expiry_too_far")
-            if claim.date_of_service > (now + CLOCK_TOLERANCE).date():
-                raise _rejected("date_in_future")
-        with _timed(times, "statement"):
-            instance = self._instance(claim)
-        with _timed(times, "decoding"):
-            try:
-                proof = decode_proof(claim.proof_bytes(), instance.circuit, self.generators.group)
-            except EncodingError as error:
-                raise _rejected("proof_malformed", error) from None
-        return instance, proof
 
-    def _instance(self, claim: Claim) -> Instance:
-        try:
-            _, instance = build_instance(
-                claim, self.contract, self.nomenclature, self.generators.group
-            )
-        except ContractPeriodError as error:
-            raise _rejected("contract_not_in_force", error) from None
-        except NotAllowedError as error:
-            raise _rejected("statement_not_allowed", error) from None
-        except GroundError as error:
-            raise _rejected("ground_not_allowed", error) from None
-        except FloorError as error:
-            raise _rejected("floor", error) from None
-        except CeilingError as error:
-            raise _rejected("ceiling_exceeded", error) from None
-        except (StatementError, EncodingError) as error:
-            raise _rejected("statement_invalid", error) from None
-        return instance
-
-
-def _rejected(reason: str, cause: ZkError | None = None) -> ProofRejected:
+def rejected(reason: str, cause: ZkError | None = None) -> ProofRejected:
+    """The refusal with that key of `REASONS`, in the words of its cause."""
     return ProofRejected(reason, str(cause) if cause else REASONS[reason])
 
 

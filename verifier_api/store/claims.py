@@ -1,0 +1,259 @@
+"""Claims in the database: reading, recording, and what follows. Functions on a connection.
+
+No rule stands here: `verifier_api.service.recording` decides, inside the writing transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from sqlalchemy import Connection, Row, and_, case, delete, func, insert, select, update
+
+from verifier_api.store.reference import event_row
+from verifier_api.store.schema import circuits, claims, commitments, events, notices
+
+EXPIRING = ("granted", "pending")
+EQUIPMENT = ("equipment", "pair")
+SWEEP = 500
+
+
+# -- reading for decisions ----------------------------------------------------------------------
+
+
+def known_claims(connection: Connection, claim_ids: Sequence[str]) -> dict[str, tuple[str, str]]:
+    """By id: digest and answer of the claims that are recorded."""
+    query = select(claims.c.claim_id, claims.c.claim_digest, claims.c.answer)
+    rows = connection.execute(query.where(claims.c.claim_id.in_(claim_ids)))
+    return {row.claim_id: (row.claim_digest, row.answer) for row in rows}
+
+
+def used_commitments(connection: Connection, texts: Sequence[str]) -> set[str]:
+    """Those of ``texts`` that a claim uses."""
+    query = select(commitments.c.commitment).where(commitments.c.commitment.in_(texts))
+    return set(connection.execute(query).scalars())
+
+
+def granted_equipment(
+    connection: Connection, beneficiaries: Sequence[str]
+) -> list[tuple[str, date]]:
+    """Beneficiary and date of service of every equipment that is granted or payable."""
+    query = select(claims.c.beneficiary, claims.c.date_of_service).where(
+        claims.c.beneficiary.in_(beneficiaries),
+        claims.c.state.in_(("granted", "payable")),
+        claims.c.statement.in_(EQUIPMENT),
+    )
+    return [(row.beneficiary, row.date_of_service) for row in connection.execute(query)]
+
+
+def find_claim(connection: Connection, claim_id: str) -> Row[Any] | None:
+    """The whole row."""
+    return connection.execute(select(claims).where(claims.c.claim_id == claim_id)).first()
+
+
+def find_notice(connection: Connection, claim_id: str, kind: str) -> Row[Any] | None:
+    """A notice that was taken."""
+    query = select(notices).where(notices.c.claim_id == claim_id, notices.c.kind == kind)
+    return connection.execute(query).first()
+
+
+# -- writing ------------------------------------------------------------------------------------
+
+
+def insert_claims(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+    """New rows of ``claims``."""
+    if rows:
+        connection.execute(insert(claims), [dict(row) for row in rows])
+
+
+def use_commitments(connection: Connection, pairs: Sequence[tuple[str, str]]) -> None:
+    """(commitment, claim id): in use from now on."""
+    if pairs:
+        rows = [{"commitment": text, "claim_id": claim_id} for text, claim_id in pairs]
+        connection.execute(insert(commitments), rows)
+
+
+def free_commitments(connection: Connection, claim_id: str) -> None:
+    """No longer in use."""
+    connection.execute(delete(commitments).where(commitments.c.claim_id == claim_id))
+
+
+def insert_events(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Rows made by `event_row`."""
+    if rows:
+        connection.execute(insert(events), [dict(row) for row in rows])
+
+
+def note_circuits(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Name the circuits that are not named yet."""
+    wanted = {row["digest"]: row for row in rows}
+    if not wanted:
+        return
+    query = select(circuits.c.digest).where(circuits.c.digest.in_(wanted))
+    for digest in connection.execute(query).scalars():
+        del wanted[digest]
+    if wanted:
+        connection.execute(insert(circuits), [dict(row) for row in wanted.values()])
+
+
+def insert_notice(connection: Connection, values: Mapping[str, Any]) -> None:
+    """A notice that was taken, with its answer."""
+    connection.execute(insert(notices).values(values))
+
+
+def change_state(
+    connection: Connection, claim_id: str, state: str, since: str, deadline: str | None
+) -> None:
+    """The claim's new state."""
+    connection.execute(
+        update(claims)
+        .where(claims.c.claim_id == claim_id)
+        .values(state=state, state_since=since, deadline=deadline)
+    )
+
+
+def expire_overdue(connection: Connection, now: str) -> int:
+    """Give every claim whose deadline has passed the state ``expired``, `SWEEP` at a time; how
+    many."""
+    overdue = and_(claims.c.state.in_(EXPIRING), claims.c.deadline < now)
+    query = select(claims.c.claim_id, claims.c.state, claims.c.deadline).where(overdue)
+    rows = connection.execute(query.limit(SWEEP)).all()
+    for row in rows:
+        change_state(connection, row.claim_id, "expired", row.deadline, None)
+    insert_events(
+        connection,
+        [event_row(now, "expired", "service", {"from": row.state}, row.claim_id) for row in rows],
+    )
+    return len(rows)
+
+
+# -- reading for people -------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class ClaimFilter:
+    """What a listing is limited to; None is no limit. Days are of service, both ends included."""
+
+    state: str | None = None
+    verdict: str | None = None
+    reason: str | None = None
+    optician_id: str | None = None
+    contract_id: str | None = None
+    statement: str | None = None
+    date_from: date | None = None
+    date_to: date | None = None
+    received_from: str | None = None
+    received_to: str | None = None
+
+
+def list_claims(
+    connection: Connection, chosen: ClaimFilter, now: str, before: int | None, limit: int
+) -> Sequence[Row[Any]]:
+    """A page, newest first: rows with sequence below ``before``, and the amounts invoiced."""
+    query = _summaries(now)
+    state = _state_at(now)
+    conditions = {
+        "verdict": claims.c.verdict,
+        "reason": claims.c.reason,
+        "optician_id": claims.c.optician_id,
+        "contract_id": claims.c.contract_id,
+        "statement": claims.c.statement,
+        "state": state,
+    }
+    for name, column in conditions.items():
+        value = getattr(chosen, name)
+        if value is not None:
+            query = query.where(column == value)
+    if chosen.date_from is not None:
+        query = query.where(claims.c.date_of_service >= chosen.date_from)
+    if chosen.date_to is not None:
+        query = query.where(claims.c.date_of_service <= chosen.date_to)
+    if chosen.received_from is not None:
+        query = query.where(claims.c.received_at >= chosen.received_from)
+    if chosen.received_to is not None:
+        query = query.where(claims.c.received_at <= chosen.received_to)
+    if before is not None:
+        query = query.where(claims.c.sequence < before)
+    return connection.execute(query.order_by(claims.c.sequence.desc()).limit(limit)).all()
+
+
+def claim_summary(connection: Connection, claim_id: str, now: str) -> Row[Any] | None:
+    """One claim as a listing shows it."""
+    return connection.execute(_summaries(now).where(claims.c.claim_id == claim_id)).first()
+
+
+def history_of(connection: Connection, claim_id: str) -> Sequence[Row[Any]]:
+    """Its events, first to last."""
+    query = select(events).where(events.c.claim_id == claim_id)
+    return connection.execute(query.order_by(events.c.sequence)).all()
+
+
+def _state_at(now: str) -> Any:
+    is_overdue = and_(claims.c.state.in_(EXPIRING), claims.c.deadline < now)
+    return case((is_overdue, "expired"), else_=claims.c.state)
+
+
+def _summaries(now: str) -> Any:
+    is_overdue = and_(claims.c.state.in_(EXPIRING), claims.c.deadline < now)
+    invoice = and_(notices.c.claim_id == claims.c.claim_id, notices.c.kind == "invoice")
+    return select(
+        claims.c.sequence,
+        claims.c.claim_id,
+        claims.c.claim_digest,
+        claims.c.optician_id,
+        claims.c.contract_id,
+        claims.c.statement,
+        claims.c.date_of_service,
+        claims.c.received_at,
+        claims.c.verdict,
+        claims.c.reason,
+        _state_at(now).label("state"),
+        case((is_overdue, claims.c.deadline), else_=claims.c.state_since).label("state_since"),
+        claims.c.deadline,
+        claims.c.granted_lenses_cents,
+        claims.c.granted_frame_cents,
+        notices.c.answer.label("invoice_answer"),
+    ).select_from(claims.outerjoin(notices, invoice))
+
+
+# -- checking -----------------------------------------------------------------------------------
+
+
+def count_claims(connection: Connection) -> int:
+    """How many are recorded."""
+    return int(connection.execute(select(func.count()).select_from(claims)).scalar_one())
+
+
+def claims_after(connection: Connection, sequence: int, limit: int) -> Sequence[Row[Any]]:
+    """Whole rows in the order in which they were recorded."""
+    query = select(claims).where(claims.c.sequence > sequence)
+    return connection.execute(query.order_by(claims.c.sequence).limit(limit)).all()
+
+
+def commitments_of(connection: Connection, claim_ids: Sequence[str]) -> dict[str, set[str]]:
+    """The commitments in use, by claim."""
+    query = select(commitments).where(commitments.c.claim_id.in_(claim_ids))
+    found: dict[str, set[str]] = {}
+    for row in connection.execute(query):
+        found.setdefault(row.claim_id, set()).add(row.commitment)
+    return found
+
+
+def notices_of(connection: Connection, claim_ids: Sequence[str]) -> dict[str, dict[str, Row[Any]]]:
+    """The notices that were taken, by claim and kind."""
+    query = select(notices).where(notices.c.claim_id.in_(claim_ids))
+    found: dict[str, dict[str, Row[Any]]] = {}
+    for row in connection.execute(query):
+        found.setdefault(row.claim_id, {})[row.kind] = row
+    return found
+
+
+def events_of(connection: Connection, claim_ids: Sequence[str]) -> dict[str, list[str]]:
+    """The kinds of the events of each claim, first to last."""
+    query = select(events.c.claim_id, events.c.kind).where(events.c.claim_id.in_(claim_ids))
+    found: dict[str, list[str]] = {}
+    for row in connection.execute(query.order_by(events.c.sequence)):
+        found.setdefault(row.claim_id, []).append(row.kind)
+    return found
