@@ -11,12 +11,10 @@ same bytes.
 
 from __future__ import annotations
 
-import hashlib
 import re
 from datetime import UTC, datetime
 from typing import Annotated, Any, TypeAlias
 
-from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer
 
@@ -39,8 +37,9 @@ from circuits.document import (
     parse_document,
 )
 from circuits.nomenclature import Nomenclature, PriceClass
+from circuits.signing import framed_bytes, sign_document, verify_document_signature
 from circuits.statements import compile_statement, require_ground_allowed
-from zk.errors import EncodingError, ProofRejected, StatementError
+from zk.errors import EncodingError, StatementError
 from zk.group import Group
 from zk.instance import Instance
 
@@ -94,6 +93,7 @@ def _binary(size: int | None) -> Any:
 
 Digest: TypeAlias = Annotated[str, _binary(DIGEST_BYTES)]
 EncodedPoint: TypeAlias = Annotated[str, _binary(POINT_BYTES)]
+Signature: TypeAlias = Annotated[str, _binary(SIGNATURE_BYTES)]
 Instant: TypeAlias = Annotated[
     datetime, BeforeValidator(_decode_instant), PlainSerializer(encode_instant, when_used="json")
 ]
@@ -167,7 +167,7 @@ class Claim(ClaimBody):
     `signed_bytes`."""
 
     proof: Annotated[str, _binary(None)]
-    signature: Annotated[str, _binary(SIGNATURE_BYTES)]
+    signature: Signature
 
     def proof_bytes(self) -> bytes:
         """The proof in its wire form, not yet checked."""
@@ -189,8 +189,11 @@ def context_digest(body: ClaimBody) -> bytes:
 
 def signed_bytes(body: ClaimBody, proof: str) -> bytes:
     """What the optician signs: the framed tag, then the canonical JSON of body and proof."""
-    framed = len(SIGNATURE_TAG).to_bytes(4, "big") + SIGNATURE_TAG
-    return framed + canonical_bytes(_body_json(body) | {"proof": proof})
+    return framed_bytes(SIGNATURE_TAG, _unsigned(body, proof))
+
+
+def _unsigned(body: ClaimBody, proof: str) -> dict[str, Any]:
+    return _body_json(body) | {"proof": proof}
 
 
 def encode_claim(claim: Claim) -> bytes:
@@ -212,32 +215,22 @@ def claim_digest(claim: Claim) -> bytes:
     return tagged_digest(CLAIM_TAG, encode_claim(claim))
 
 
-# -- keys -------------------------------------------------------------------------------------
-
-
-def key_id_of(public_key: Ed25519PublicKey) -> str:
-    """base64url SHA-256 of the 32 bytes of a public key."""
-    return encode_base64url(hashlib.sha256(public_key.public_bytes_raw()).digest())
+# -- signature --------------------------------------------------------------------------------
 
 
 def sign_claim(body: ClaimBody, proof: bytes, key: Ed25519PrivateKey) -> Claim:
     """The whole claim. Raises `StatementError` if the body names another key."""
-    if body.key_id != key_id_of(key.public_key()):
-        raise StatementError("claim: key_id: not the key that signs")
     text = encode_base64url(proof)
-    signature = encode_base64url(key.sign(signed_bytes(body, text)))
+    unsigned = _unsigned(body, text)
+    signature = sign_document(SIGNATURE_TAG, unsigned, key, what="claim")
     return Claim.model_validate(body.model_dump() | {"proof": text, "signature": signature})
 
 
 def verify_signature(claim: Claim, public_key: Ed25519PublicKey) -> None:
     """Raise `ProofRejected` ("signature_invalid") unless ``public_key`` is the claim's and signed
     it."""
-    if claim.key_id != key_id_of(public_key):
-        raise ProofRejected("signature_invalid", "the claim names another key")
-    try:
-        public_key.verify(decode_base64url(claim.signature), signed_bytes(claim, claim.proof))
-    except InvalidSignature:
-        raise ProofRejected("signature_invalid", "the signature is not this key's") from None
+    unsigned = _unsigned(claim, claim.proof)
+    verify_document_signature(SIGNATURE_TAG, unsigned, claim.signature, public_key, what="claim")
 
 
 # -- from claim to instance -------------------------------------------------------------------

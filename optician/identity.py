@@ -15,8 +15,9 @@ from circuits.canonical import (
     decode_base64url,
     encode_base64url,
 )
-from circuits.claim import Digest, key_id_of
+from circuits.claim import Digest
 from circuits.document import Identifier, SecretDocument, parse_document
+from circuits.signing import key_id_of
 
 MAX_IDENTITY_BYTES = 4096
 HEDGE_BYTES = 32

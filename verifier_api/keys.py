@@ -9,8 +9,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from pydantic import Field, model_validator
 
 from circuits.canonical import decode_base64url
-from circuits.claim import Digest, key_id_of
+from circuits.claim import Digest
 from circuits.document import Identifier, IsoDate, StrictDocument, parse_document
+from circuits.signing import key_id_of
 from zk.errors import StatementError
 
 MAX_KEYS_BYTES = 16 * 2**20

@@ -9,7 +9,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from circuits.canonical import decode_base64url, encode_base64url
-from circuits.claim import key_id_of
+from circuits.signing import key_id_of
 from optician.identity import HEDGE_BYTES, MAX_IDENTITY_BYTES, Identity
 from zk.errors import EncodingError, StatementError
 
