@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 
     from circuits.claim import Claim
     from circuits.contract import Contract
-    from circuits.nomenclature import Nomenclature
     from verifier_api.judge import Judge
 
 EXIT_ACCEPTED = 0
@@ -339,6 +338,7 @@ def show_nomenclature(
             class_line,
             code_facts,
             code_line,
+            default_day,
         )
 
         nomenclature = read_nomenclature(nomenclature_file)
@@ -346,7 +346,7 @@ def show_nomenclature(
         if contract is not None:
             require_classes_known(contract, nomenclature)
         floor = contract.floor_cells if contract else Floor()
-        on = _parse_day(day) if day else _default_day(nomenclature)
+        on = _parse_day(day) if day else default_day(nomenclature)
         names = [entry.code for entry in nomenclature.classes()]
         if regroupement is not None:
             names = [nomenclature.regroupement_class(regroupement).code]
@@ -473,10 +473,3 @@ def _parse_day(text: str) -> date:
     if day.isoformat() != text:
         raise UsageError("--date: not a date YYYY-MM-DD")
     return day
-
-
-def _default_day(nomenclature: Nomenclature) -> date:
-    """Today, or the last day of a table that has ended."""
-    from datetime import date
-
-    return min(date.today(), max(row.valid_to or date.max for row in nomenclature.rows))

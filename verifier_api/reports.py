@@ -115,11 +115,16 @@ def revealed_facts(values: RevealedValues) -> dict[str, Any]:
 # -- table and contract -----------------------------------------------------------------------
 
 
+def default_day(nomenclature: Nomenclature) -> date:
+    """Today, or the last day of a table that has ended."""
+    return min(date.today(), max(row.valid_to or date.max for row in nomenclature.rows))
+
+
 def class_facts(
-    nomenclature: Nomenclature, regroupement: str, on: date, floor: Floor
+    nomenclature: Nomenclature, regroupement: str, on: date, floor: Floor | None
 ) -> dict[str, Any]:
     """A class on a day. ``floor`` is "clear" where the class is too small to hide a code and
-    declares it."""
+    declares it, None where there is no floor to judge by."""
     entry = nomenclature.regroupement_class(regroupement)
     facts = {
         "class": entry.code,
@@ -137,7 +142,7 @@ def class_facts(
         "codes": size.codes,
         "cells": size.cells if size.carries_correction else None,
         "status": nomenclature.class_status(regroupement, on),
-        "floor": "clear" if is_clear else judge_floor(size, floor),
+        "floor": "clear" if is_clear else floor and judge_floor(size, floor),
     }
 
 

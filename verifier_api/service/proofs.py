@@ -123,9 +123,7 @@ def judge_proofs(
         contract = worker.contracts[task.contract_digest]
         nomenclature = worker.nomenclatures[task.nomenclature_digest]
         try:
-            instance, proof = check_statement(
-                task.claim, contract, nomenclature, worker.generators
-            )
+            instance, proof = check_statement(task.claim, contract, nomenclature, worker.generators)
         except ProofRejected as error:
             verdicts.append(ProofVerdict(error.reason, error.detail))
             continue

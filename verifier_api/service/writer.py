@@ -114,9 +114,7 @@ class Writer(Generic[Item, Result]):
             with self._database.write() as connection:
                 return act(connection)
         except StorageError as error:
-            return ServiceError(
-                "storage_unavailable", str(error), retry_after=RETRY_AFTER_SECONDS
-            )
+            return ServiceError("storage_unavailable", str(error), retry_after=RETRY_AFTER_SECONDS)
         except Exception as error:
             return error
 

@@ -196,5 +196,3 @@ def _translated() -> Iterator[None]:
         raise StorageError(f"database: {kind}") from None
     except SQLAlchemyError as error:
         raise StorageError(f"database: {type(error).__name__}") from None
-
-

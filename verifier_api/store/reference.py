@@ -36,9 +36,7 @@ def directory_counter(connection: Connection) -> int:
 def note_change(connection: Connection) -> None:
     """Tell every process that the directory has changed."""
     connection.execute(
-        update(changes)
-        .where(changes.c.topic == DIRECTORY)
-        .values(counter=changes.c.counter + 1)
+        update(changes).where(changes.c.topic == DIRECTORY).values(counter=changes.c.counter + 1)
     )
 
 
@@ -195,9 +193,7 @@ def add_rights(connection: Connection, values: Sequence[Mapping[str, Any]]) -> N
         connection.execute(insert(rights), [dict(entry) for entry in values])
 
 
-def end_right(
-    connection: Connection, beneficiary: str, contract_id: str, valid_to: date
-) -> int:
+def end_right(connection: Connection, beneficiary: str, contract_id: str, valid_to: date) -> int:
     """End the period that holds on ``valid_to`` with that day; how many there were (0 or 1)."""
     holds = and_(
         rights.c.beneficiary == beneficiary,

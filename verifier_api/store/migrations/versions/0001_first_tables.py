@@ -115,9 +115,7 @@ def upgrade() -> None:
         sa.Column("commitment", sa.String(44), nullable=False),
         sa.Column("claim_id", sa.String(64), nullable=False),
         sa.PrimaryKeyConstraint("commitment", name="pk_commitments"),
-        sa.ForeignKeyConstraint(
-            ["claim_id"], ["claims.claim_id"], name="fk_commitments_claim_id"
-        ),
+        sa.ForeignKeyConstraint(["claim_id"], ["claims.claim_id"], name="fk_commitments_claim_id"),
     )
     op.create_index("ix_commitments_claim_id", "commitments", ["claim_id"])
     op.create_table(

@@ -1,0 +1,213 @@
+"""Invoices, cancellations and decisions: what moves a recorded claim on.
+
+Each runs in the writing transaction. The same bytes again get the same answer, whatever became of
+the claim or of the key since.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+from sqlalchemy import Connection
+
+from circuits.canonical import encode_base64url
+from circuits.claim import decode_claim, encode_instant
+from circuits.contract import Contract
+from circuits.document import StrictDocument
+from circuits.notices import (
+    Cancellation,
+    Invoice,
+    notice_digest,
+    require_cancellation_fits,
+    require_invoice_fits,
+    verify_notice_signature,
+)
+from verifier_api.judge import CLOCK_TOLERANCE, References
+from verifier_api.service.access import Principal
+from verifier_api.service.errors import ServiceError
+from verifier_api.service.life import NOT_A_PAYMENT, amounts_facts, grant_deadline
+from verifier_api.store import claims as store
+from verifier_api.store import reference
+from zk.errors import ProofRejected
+
+MAX_NOTE = 200
+
+NOT_FOUND = "no claim of that id that you may see"
+
+
+class Decision(StrictDocument):
+    """The insurer's decision on a pending claim, with a note for the record: never health data."""
+
+    decision: Literal["grant", "refuse"]
+    note: Annotated[str, Field(max_length=MAX_NOTE)] = ""
+
+
+@dataclass(frozen=True)
+class Step:
+    """Who asks for what, when, and the insurer's documents of that moment."""
+
+    claim_id: str
+    principal: Principal
+    references: References
+    now: datetime
+
+
+def take_invoice(connection: Connection, step: Step, invoice: Invoice, data: bytes) -> str:
+    """The answer (JSON): the claim is payable. Raises `ServiceError`: "not_found",
+    "state_conflict", "notice_refused"."""
+    row = _own_claim(connection, step)
+    digest = encode_base64url(notice_digest(invoice))
+    known = _known_answer(connection, step.claim_id, "invoice", digest)
+    if known is not None:
+        return known
+    try:
+        _check_signature(step, invoice)
+        require_invoice_fits(invoice, decode_claim(row.envelope))
+    except ProofRejected as error:
+        raise _refused(error) from None
+    if invoice.date_of_delivery > (step.now + CLOCK_TOLERANCE).date():
+        raise ServiceError(
+            "notice_refused", "date_of_delivery: in the future", reason="delivery_in_future"
+        )
+    _require_state(row, step, "granted")
+    instant = encode_instant(step.now)
+    amounts = invoice.amounts
+    answer = {
+        "claim_id": step.claim_id,
+        "state": "payable",
+        "invoice_digest": digest,
+        "date_of_delivery": invoice.date_of_delivery.isoformat(),
+        "amounts": amounts_facts(amounts.lenses_cents, amounts.frame_cents) if amounts else None,
+        "recorded_at": instant,
+        "notice": NOT_A_PAYMENT,
+    }
+    _keep(connection, step, "invoice", digest, data, answer)
+    _move(connection, step, "payable", "invoiced", {"invoice_digest": digest})
+    return json.dumps(answer, ensure_ascii=False)
+
+
+def take_cancellation(
+    connection: Connection, step: Step, cancellation: Cancellation, data: bytes
+) -> str:
+    """The answer (JSON): the claim is cancelled, its line commitments are free again. Raises as
+    `take_invoice`."""
+    row = _own_claim(connection, step)
+    digest = encode_base64url(notice_digest(cancellation))
+    known = _known_answer(connection, step.claim_id, "cancellation", digest)
+    if known is not None:
+        return known
+    try:
+        _check_signature(step, cancellation)
+        require_cancellation_fits(cancellation, decode_claim(row.envelope))
+    except ProofRejected as error:
+        raise _refused(error) from None
+    _require_state(row, step, "granted", "pending")
+    answer = {
+        "claim_id": step.claim_id,
+        "state": "cancelled",
+        "recorded_at": encode_instant(step.now),
+    }
+    _keep(connection, step, "cancellation", digest, data, answer)
+    store.free_commitments(connection, step.claim_id)
+    _move(connection, step, "cancelled", "cancelled", {"cancellation_digest": digest})
+    return json.dumps(answer, ensure_ascii=False)
+
+
+def take_decision(
+    connection: Connection, step: Step, decision: Decision, data: bytes, contract: Contract | None
+) -> str:
+    """The answer (JSON): the pending claim is granted or refused; refused, its commitments are free
+    again. ``contract`` is the claim's. Raises `ServiceError`: "not_found", "state_conflict"."""
+    row = store.find_claim(connection, step.claim_id)
+    if row is None:
+        raise ServiceError("not_found", NOT_FOUND)
+    digest = encode_base64url(hashlib.sha256(data).digest())
+    known = _known_answer(connection, step.claim_id, "decision", digest)
+    if known is not None:
+        return known
+    _require_state(row, step, "pending")
+    is_granted = decision.decision == "grant" and contract is not None
+    deadline = grant_deadline(contract, step.now) if is_granted and contract else None
+    state = "granted" if is_granted else "refused"
+    answer = {
+        "claim_id": step.claim_id,
+        "state": state,
+        "recorded_at": encode_instant(step.now),
+        "granted_until": deadline,
+    }
+    _keep(connection, step, "decision", digest, data, answer)
+    if not is_granted:
+        store.free_commitments(connection, step.claim_id)
+    facts = {"decision": decision.decision, "note": decision.note}
+    _move(connection, step, state, "decided", facts, deadline)
+    return json.dumps(answer, ensure_ascii=False)
+
+
+def _own_claim(connection: Connection, step: Step) -> Any:
+    """The claim's row; another optician's does not exist for him."""
+    row = store.find_claim(connection, step.claim_id)
+    if row is None or row.optician_id != step.principal.optician_id:
+        raise ServiceError("not_found", NOT_FOUND)
+    return row
+
+
+def _known_answer(connection: Connection, claim_id: str, kind: str, digest: str) -> str | None:
+    """The answer if the same notice was taken; raises "state_conflict" if another one was."""
+    known = store.find_notice(connection, claim_id, kind)
+    if known is None:
+        return None
+    if known.digest != digest:
+        raise ServiceError("state_conflict", f"another {kind} was taken for this claim")
+    return str(known.answer)
+
+
+def _check_signature(step: Step, notice: Invoice | Cancellation) -> None:
+    key = step.references.key(notice.optician_id, notice.key_id, step.now.date())
+    if key is None:
+        raise ProofRejected("optician_unknown", "no such key of this optician is valid")
+    verify_notice_signature(notice, key)
+
+
+def _refused(error: ProofRejected) -> ServiceError:
+    return ServiceError("notice_refused", error.detail, reason=error.reason)
+
+
+def _require_state(row: Any, step: Step, *allowed: str) -> None:
+    is_overdue = row.deadline is not None and row.deadline < encode_instant(step.now)
+    state = "expired" if is_overdue else row.state
+    if state not in allowed:
+        raise ServiceError("state_conflict", f"the claim is {state}")
+
+
+def _keep(
+    connection: Connection, step: Step, kind: str, digest: str, data: bytes, answer: dict[str, Any]
+) -> None:
+    store.insert_notice(
+        connection,
+        {
+            "claim_id": step.claim_id,
+            "kind": kind,
+            "digest": digest,
+            "document": data,
+            "answer": json.dumps(answer, ensure_ascii=False),
+            "recorded_at": encode_instant(step.now),
+        },
+    )
+
+
+def _move(
+    connection: Connection,
+    step: Step,
+    state: str,
+    event: str,
+    facts: dict[str, Any],
+    deadline: str | None = None,
+) -> None:
+    instant = encode_instant(step.now)
+    store.change_state(connection, step.claim_id, state, instant, deadline)
+    reference.note_event(connection, instant, event, step.principal.token_id, facts, step.claim_id)

@@ -1,0 +1,199 @@
+"""The decisions that need the records: uniqueness, rights and renewal; then the verdict is written.
+
+Everything here runs inside the one writing transaction (`verifier_api.store.database`), so what was
+read stays true until it is durable. Where several checks fail, the first in the documented order is
+the reason: envelope, uniqueness, rights and renewal, statement, proof.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import Connection
+
+from circuits.claim import Claim, encode_instant
+from circuits.contract import Contract
+from verifier_api.service.errors import ServiceError
+from verifier_api.service.life import grant_deadline, is_renewal_too_early, verdict_answer
+from verifier_api.service.proofs import ProofVerdict
+from verifier_api.store import claims as store
+from verifier_api.store import reference
+from verifier_api.store.claims import EQUIPMENT
+
+CONFLICT = "another claim has this claim_id; every claim needs one of its own"
+
+
+@dataclass(frozen=True)
+class Examined:
+    """A claim after everything that needs no records.
+
+    ``refusal`` is (reason, detail) if the envelope was refused; else ``contract`` and ``proof`` are
+    set.
+    """
+
+    claim: Claim
+    envelope: bytes
+    digest: str
+    actor: str
+    refusal: tuple[str, str] | None = None
+    contract: Contract | None = None
+    proof: ProofVerdict | None = None
+
+
+def record_claims(
+    connection: Connection, items: Sequence[Examined], now: datetime
+) -> list[str | ServiceError]:
+    """The answer to each claim (JSON), recorded: the old one if the same bytes were judged before,
+    "claim_conflict" if the id stands for other bytes."""
+    return _Recording(connection, items, now).record(items)
+
+
+class _Recording:
+    """What a batch has to know, and the rows that it leaves; later claims see earlier ones."""
+
+    def __init__(self, connection: Connection, items: Sequence[Examined], now: datetime) -> None:
+        self.connection = connection
+        self.now = now
+        self.instant = encode_instant(now)
+        store.expire_overdue(connection, self.instant)
+        self.known = store.known_claims(connection, [item.claim.claim_id for item in items])
+        open_claims = [
+            item.claim
+            for item in items
+            if item.refusal is None and item.claim.claim_id not in self.known
+        ]
+        texts = [line.commitment for claim in open_claims for line in claim.lines]
+        people = sorted({claim.beneficiary for claim in open_claims})
+        self.used = store.used_commitments(connection, texts) if texts else set()
+        self.rights: dict[str, list[Any]] = {}
+        self.granted: dict[str, list[date]] = {}
+        if people:
+            for row in reference.rights_of(connection, people):
+                self.rights.setdefault(row.beneficiary, []).append(row)
+            for beneficiary, day in store.granted_equipment(connection, people):
+                self.granted.setdefault(beneficiary, []).append(day)
+        self.claims: list[dict[str, Any]] = []
+        self.commitments: list[tuple[str, str]] = []
+        self.events: list[dict[str, Any]] = []
+        self.circuits: list[dict[str, Any]] = []
+
+    def record(self, items: Sequence[Examined]) -> list[str | ServiceError]:
+        answers = [self._record_one(item) for item in items]
+        store.insert_claims(self.connection, self.claims)
+        store.use_commitments(self.connection, self.commitments)
+        store.insert_events(self.connection, self.events)
+        store.note_circuits(self.connection, self.circuits)
+        return answers
+
+    def _record_one(self, item: Examined) -> str | ServiceError:
+        claim = item.claim
+        known = self.known.get(claim.claim_id)
+        if known is not None:
+            digest, answer = known
+            if digest == item.digest:
+                return answer
+            return ServiceError("claim_conflict", CONFLICT, places=("claim_id",))
+        verdict, reason, detail = self._decide(item)
+        deadline = None
+        if verdict == "granted" and item.contract is not None:
+            deadline = grant_deadline(item.contract, self.now)
+        elif verdict == "pending":
+            deadline = encode_instant(claim.expires_at)
+        circuit_digest = item.proof.circuit_digest if item.proof else None
+        granted_until = deadline if verdict == "granted" else None
+        facts = verdict_answer(
+            claim, item.digest, verdict, reason, detail, self.now, circuit_digest, granted_until
+        )
+        answer = json.dumps(facts, ensure_ascii=False)
+        self._keep(item, verdict, reason, answer, deadline)
+        if circuit_digest is not None:
+            self.circuits.append(_circuit_row(claim, circuit_digest))
+        self.known[claim.claim_id] = item.digest, answer
+        return answer
+
+    def _decide(self, item: Examined) -> tuple[str, str | None, str]:
+        """Verdict, reason, detail."""
+        if item.refusal is not None:
+            return ("refused", *item.refusal)
+        claim, contract, proof = item.claim, item.contract, item.proof
+        assert contract is not None  # so `Examined` promises
+        assert proof is not None
+        for number, line in enumerate(claim.lines):
+            if line.commitment in self.used:
+                return "refused", "commitment_reused", f"lines.{number}.commitment"
+        age_group = self._age_group(claim)
+        if age_group is None:
+            return "refused", "rights_unknown", ""
+        granted = self.granted.get(claim.beneficiary, [])
+        is_early = claim.statement in EQUIPMENT and is_renewal_too_early(
+            claim.date_of_service, granted, contract, age_group
+        )
+        if is_early and claim.early_renewal_ground is None:
+            return "refused", "renewal_too_early", ""
+        if proof.reason is not None:
+            return "refused", proof.reason, proof.detail
+        return ("pending", "early_renewal", "") if is_early else ("granted", None, "")
+
+    def _age_group(self, claim: Claim) -> str | None:
+        """The beneficiary's on the date of service, None without a right under the contract."""
+        day = claim.date_of_service
+        for right in self.rights.get(claim.beneficiary, ()):
+            if right.contract_id == claim.contract_id and right.valid_from <= day <= right.valid_to:
+                return str(right.age_group)
+        return None
+
+    def _keep(
+        self, item: Examined, verdict: str, reason: str | None, answer: str, deadline: str | None
+    ) -> None:
+        claim = item.claim
+        if verdict != "refused":
+            texts = [line.commitment for line in claim.lines]
+            self.used.update(texts)
+            self.commitments += [(text, claim.claim_id) for text in texts]
+        amounts = claim.amounts if verdict != "refused" else None
+        if verdict == "granted" and claim.statement in EQUIPMENT:
+            self.granted.setdefault(claim.beneficiary, []).append(claim.date_of_service)
+        self.claims.append(
+            {
+                "claim_id": claim.claim_id,
+                "claim_digest": item.digest,
+                "envelope": item.envelope,
+                "optician_id": claim.optician_id,
+                "contract_id": claim.contract_id,
+                "statement": claim.statement,
+                "beneficiary": claim.beneficiary,
+                "date_of_service": claim.date_of_service,
+                "received_at": self.instant,
+                "verdict": verdict,
+                "reason": reason,
+                "answer": answer,
+                "state": verdict,
+                "state_since": self.instant,
+                "deadline": deadline,
+                "granted_lenses_cents": amounts.lenses_cents if amounts else None,
+                "granted_frame_cents": amounts.frame_cents if amounts else None,
+            }
+        )
+        facts = {"verdict": verdict, "reason": reason}
+        self.events.append(
+            reference.event_row(self.instant, "judged", item.actor, facts, claim.claim_id)
+        )
+
+
+def _circuit_row(claim: Claim, digest: str) -> dict[str, Any]:
+    declaration = claim.model_dump(mode="json", include={"statement", "level", "price_class"})
+    declaration["lines"] = [
+        {"role": line.role, "regroupement": line.regroupement, "code": line.code}
+        for line in claim.lines
+    ]
+    return {
+        "digest": digest,
+        "contract_digest": claim.contract_digest,
+        "nomenclature_digest": claim.nomenclature_digest,
+        "day": claim.date_of_service,
+        "declaration": json.dumps(declaration, sort_keys=True),
+    }

@@ -1,0 +1,1 @@
+"""HTTP: routes, problems, limits, logs, metrics. The only rooms that know status codes."""
