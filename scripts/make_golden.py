@@ -1,4 +1,4 @@
-"""Write the golden vectors anew: claims to accept, and mutations of them to refuse.
+"""Write the golden vectors anew: claims and notices to accept, and mutations of them to refuse.
 
 Usage, from the root of the checkout: python -m scripts.make_golden [FOLDER]
 
@@ -17,21 +17,24 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from scripts.golden.accepts import TABLE_FILE, Json, accepts
+from scripts.golden.notices import Notices
 from scripts.golden.rejects import Mutator
 from tests.support.tables import limits_table
 
 FOLDER = Path(__file__).resolve().parent.parent / "tests" / "vectors" / "golden"
 REJECTS_FILE = "rejects.json"
+NOTICES_FILE = "notices.json"
 
 
 def write(folder: Path) -> int:
-    """Write every file into ``folder``; the number of rejects."""
+    """Write every file into ``folder``; the number of claims to refuse."""
     folder.mkdir(parents=True, exist_ok=True)
     known = accepts()
     for accept in known:
         _write(folder / f"{accept.name}.json", accept.vector())
     rejects = [reject.vector() for reject in Mutator(known).all()]
     _write(folder / REJECTS_FILE, rejects)
+    _write(folder / NOTICES_FILE, Notices(known).vector())
     (folder / TABLE_FILE).write_bytes(limits_table().to_bytes())
     return len(rejects)
 

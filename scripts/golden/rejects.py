@@ -66,10 +66,10 @@ class Reject:
         return document
 
 
-def signed(document: Document, by: Identity = OPTICIANS[0]) -> bytes:
+def signed(document: Document, by: Identity = OPTICIANS[0], tag: bytes = SIGNATURE_TAG) -> bytes:
     """A document, signed whatever it says."""
     unsigned = {key: value for key, value in document.items() if key != "signature"}
-    framed = len(SIGNATURE_TAG).to_bytes(4, "big") + SIGNATURE_TAG
+    framed = len(tag).to_bytes(4, "big") + tag
     signature = by.signing_key.sign(framed + rfc8785.dumps(unsigned))
     return rfc8785.dumps(unsigned | {"signature": encode_base64url(signature)})
 

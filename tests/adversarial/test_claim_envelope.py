@@ -354,7 +354,7 @@ def other_circuit_reason(name: StatementName, document: dict[str, Json]) -> str:
 
 def instance_of(claim: Claim) -> Instance:
     own = insurer()
-    return build_instance(claim, own.contract, own.nomenclature, own.generators.group)[1]
+    return build_instance(claim, own.own_contract, own.own_nomenclature, own.generators.group)[1]
 
 
 def change_ids() -> list[str]:

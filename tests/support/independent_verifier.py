@@ -637,6 +637,48 @@ def parse_claim(data: bytes) -> Document:
     return claim
 
 
+NOTICE_TEXTS = dict.fromkeys(("claim_id", "optician_id", "insurer_id"), IDENTIFIER)
+NOTICE_TAGS = {"invoice": b"clairobscur/invoice/v1", "cancellation": b"clairobscur/cancellation/v1"}
+
+
+def parse_notice(data: bytes, kind: str) -> Document:
+    notice = parse_object(data, 4096)
+    need(canonical(notice) == data, "notice: not canonical")
+    keys = [*NOTICE_TEXTS, "claim_digest", "key_id", "format_version", "signature"]
+    if kind == "invoice":
+        keys += ["date_of_delivery", "commitments", "amounts"]
+    need(sorted(notice) == sorted(keys), "notice: keys")
+    need(type(notice["format_version"]) is int and notice["format_version"] == 1, "notice: version")
+    for key, pattern in NOTICE_TEXTS.items():
+        text = notice[key]
+        need(isinstance(text, str) and bool(re.fullmatch(pattern, text)), f"notice: {key}")
+    for key, size in (("claim_digest", 32), ("key_id", 32), ("signature", 64)):
+        decode_base64url(notice[key], size)
+    if kind == "invoice":
+        day, listed = notice["date_of_delivery"], notice["commitments"]
+        need(isinstance(day, str), "invoice: date")
+        need(bool(re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", day)), "invoice: date")
+        try:
+            date.fromisoformat(day)
+        except ValueError:
+            raise Unreadable("invoice: no such day") from None
+        need(isinstance(listed, list) and 1 <= len(listed) <= 7, "invoice: commitments")
+        for text in listed:
+            decode_base64url(text, 33)
+        need_amounts(notice["amounts"], "invoice")
+    return notice
+
+
+def notice_signed_bytes(notice: Document, kind: str) -> bytes:
+    tag = NOTICE_TAGS[kind]
+    signed = {key: value for key, value in notice.items() if key != "signature"}
+    return i2osp(len(tag), 4) + tag + canonical(signed)
+
+
+def notice_digest(notice: Document, kind: str) -> bytes:
+    return tagged_digest(NOTICE_TAGS[kind], canonical(notice))
+
+
 # -- 9. Statements -----------------------------------------------------------------------------
 
 TARGET_DEGREE = {"line": 5, "equipment": 10, "pair": 11}
@@ -945,6 +987,30 @@ def judge(
     proof = decode_base64url(claim["proof"])
     verify_proof(circuit, publics, context, commitments, proof, trace)
     return trace
+
+
+def judge_notice(data: bytes, kind: str, claim_data: bytes, public_key: bytes) -> Document:
+    """The notice, if it fits the claim as recorded; ``public_key`` is registered for the claim's
+    optician. Raises `Unreadable` or `Refused`."""
+    notice, claim = parse_notice(data, kind), parse_claim(claim_data)
+    is_named = decode_base64url(notice["key_id"]) == hashlib.sha256(public_key).digest()
+    signature, message = decode_base64url(notice["signature"]), notice_signed_bytes(notice, kind)
+    is_signed = is_named and is_ed25519_signature(public_key, message, signature)
+    refuse_unless(is_signed, "signature_invalid")
+    same = all(notice[key] == claim[key] for key in NOTICE_TEXTS)
+    digest = tagged_digest(b"clairobscur/claim/v1", claim_data)
+    same = same and decode_base64url(notice["claim_digest"]) == digest
+    refuse_unless(same, "claim_differs")
+    if kind == "invoice":
+        own = [line["commitment"] for line in claim["lines"]]
+        refuse_unless(notice["commitments"] == own, "commitments_differ")
+        asked, granted = notice["amounts"], claim["amounts"]
+        refuse_unless((asked is None) == (granted is None), "amount_above_grant")
+        for key in asked or ():
+            refuse_unless(asked[key] <= granted[key], "amount_above_grant")
+        is_later = notice["date_of_delivery"] >= claim["date_of_service"]
+        refuse_unless(is_later, "delivery_before_service")
+    return notice
 
 
 # -- Ed25519 (RFC 8032, section 5.1.7), which the standard library lacks ---------------------------

@@ -294,7 +294,9 @@ def test_each_change_of_the_accept_is_refused_for_its_reason(name: str) -> None:
 
 
 def test_every_reason_is_reached() -> None:
-    assert {reason for reason, _, _ in CASES.values()} == set(REASONS)
+    # The judge of the commands has one table, which is always in force.
+    unreached = {"nomenclature_not_in_force"}
+    assert {reason for reason, _, _ in CASES.values()} == set(REASONS) - unreached
 
 
 @pytest.mark.parametrize("name", CASES)
