@@ -5,7 +5,7 @@ the claim back. Both name the claim by its identifier and its digest. Each is on
 RFC 8785 form, like the claim; its one tag stands before what is signed and before what is digested.
 
 A notice has no proof of its own. What it repeats was proved in the claim, and amounts below those
-of the claim are covered whenever those are (section 9 of docs/protocol.md).
+of the claim are covered whenever those are (section 12.5 of docs/protocol.md).
 """
 
 from __future__ import annotations

@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from circuits.claim import Claim, ClaimLine
+from circuits.contract import Contract
 from circuits.document import StrictDocument
+from circuits.notices import NOTICE_REASONS, Cancellation, Invoice
 from circuits.opening import SLOT_OF, LineOpening
 from optician.claiming import _OpeningLine, _OpeningsFile
 from optician.identity import _IdentityFile
@@ -39,6 +42,10 @@ def table_keys(text: str) -> set[str]:
     [
         ("Sale", [Sale, SaleItem, SaleCorrection]),
         ("Public keys", [_KeysFile, KeyEntry]),
+        ("Claim", [Claim, ClaimLine]),
+        ("Invoice", [Invoice]),
+        ("Cancellation", [Cancellation]),
+        ("Contract", [Contract]),
     ],
 )
 def test_tables_have_the_fields_of_the_documents(
@@ -65,6 +72,17 @@ def test_the_names_of_revealed_values_are_listed(page: str) -> None:
     named = set(re.findall(r"`(\w+)`", section(page, "Opening of a line")))
     assert named == {"revealed", *SLOT_OF}
     assert "revealed" in LineOpening.model_fields
+
+
+def test_the_reasons_of_notices_are_listed(page: str) -> None:
+    for title, codes in (
+        ("Invoice", set(NOTICE_REASONS)),
+        ("Cancellation", {"signature_invalid", "claim_differs"}),
+    ):
+        text = section(page, title)
+        sentence = re.search(r"[Rr]efused\s+with\s+((?:`\w+`(?:,| or)?\s*)+)", text)
+        assert sentence is not None
+        assert set(re.findall(r"`(\w+)`", sentence[1])) == codes
 
 
 def test_a_verdict_has_the_keys_of_the_page(page: str) -> None:

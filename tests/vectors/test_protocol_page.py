@@ -37,6 +37,13 @@ from circuits.declaration import Declaration, DeclaredLine
 from circuits.equipment import EQUIPMENT_DEGREE, PAIR_DEGREE
 from circuits.line import DEGREE
 from circuits.nomenclature import Nomenclature
+from circuits.notices import (
+    CANCELLATION_TAG,
+    INVOICE_TAG,
+    NOTICE_REASONS,
+    Cancellation,
+    Invoice,
+)
 from circuits.slots import Correction, Slot, pack_correction
 from circuits.statements import compile_statement
 from optician.claiming import make_claim
@@ -413,10 +420,36 @@ def test_the_pages_limits_are_the_codes(page: str) -> None:
 
 
 def test_the_pages_reason_codes_are_the_judges(page: str) -> None:
-    text = section(page, 10)
+    text, _, notices = section(page, 10).partition("\nAn invoice or a cancellation")
     named = {name for row in table_rows(text) for name in re.findall(r"`([a-z_]+)`", row[-1])}
     assert named == set(REASONS)
     assert set(re.findall(r"`(opening_[a-z_]+)`", text)) == set(OPENING_REASONS)
+    reasons = [row[-1].strip("`") for row in table_rows(notices)[1:]]
+    assert [reason for reason in reasons if not reason.startswith("-")] == list(NOTICE_REASONS)
+
+
+@pytest.mark.parametrize("kind", ["invoice", "cancellation"])
+def test_the_pages_notices_have_the_codes_keys(page: str, kind: str) -> None:
+    text = section(page, 8).partition("### Invoice and cancellation")[2]
+    model: type[Invoice | Cancellation] = Invoice if kind == "invoice" else Cancellation
+    keys = {
+        name
+        for first, used, *_ in table_rows(text)
+        if used in ("both", kind)
+        for name in re.findall(r"`(\w+)`", first)
+    }
+    assert keys == set(model.model_fields)
+    tag = INVOICE_TAG if kind == "invoice" else CANCELLATION_TAG
+    assert f"{kind}: " in text
+    assert f'I2OSP({len(tag)}, 4) ‖ "{tag.decode()}"' in text
+
+
+@pytest.mark.parametrize(("title", "model"), [("Contract", Contract), ("Claim", Claim)])
+def test_the_pages_documents_have_the_codes_keys(page: str, title: str, model: Any) -> None:
+    found = re.search(rf"^### {title}\n.*?(?=^##)", section(page, 8), re.MULTILINE | re.DOTALL)
+    assert found is not None
+    keys = {name for row in table_rows(found[0]) for name in re.findall(r"`(\w+)`", row[0])}
+    assert keys == set(model.model_fields)
 
 
 def test_the_pages_degrees_are_the_codes(page: str) -> None:
