@@ -19,12 +19,24 @@ import pytest
 from circuits.canonical import canonical_bytes
 from circuits.claim import build_instance, decode_claim, encode_claim
 from circuits.contract import contract_digest, parse_contract
+from circuits.notices import (
+    NOTICE_REASONS,
+    decode_cancellation,
+    decode_invoice,
+    encode_cancellation,
+    encode_invoice,
+    require_cancellation_fits,
+    require_invoice_fits,
+    verify_notice_signature,
+)
 from circuits.opening import decode_line_opening, encode_line_opening
 from optician.claiming import Openings, make_claim
 from optician.identity import Identity
+from optician.notices import make_cancellation, make_invoice
 from optician.opening_file import open_line
 from optician.sale import parse_sale
 from tests.support.claims import (
+    DAY,
     NOW,
     contract,
     generators,
@@ -37,7 +49,7 @@ from tests.support.claims import (
 from verifier_api.judge import REASONS
 from verifier_api.keys import parse_keys
 from zk.encoding import decode_proof
-from zk.errors import ZkError
+from zk.errors import ProofRejected, ZkError
 
 Reader = Callable[[bytes], object]
 
@@ -66,10 +78,34 @@ def read_proof(data: bytes) -> object:
     return decode_proof(data, instance.circuit, generators().group)
 
 
+def read_invoice(data: bytes) -> object:
+    """What an insurer does with an invoice of the accepted claim."""
+    invoice, claim = decode_invoice(data), decode_claim(made()[0])
+    try:
+        verify_notice_signature(invoice, identity().signing_key.public_key())
+        require_invoice_fits(invoice, claim)
+    except ProofRejected as error:
+        assert error.reason in NOTICE_REASONS
+    return invoice
+
+
+def read_cancellation(data: bytes) -> object:
+    """What an insurer does with a cancellation of the accepted claim."""
+    cancellation, claim = decode_cancellation(data), decode_claim(made()[0])
+    try:
+        verify_notice_signature(cancellation, identity().signing_key.public_key())
+        require_cancellation_fits(cancellation, claim)
+    except ProofRejected as error:
+        assert error.reason in NOTICE_REASONS
+    return cancellation
+
+
 def documents() -> dict[str, tuple[Reader, bytes]]:
     """Readers, each with a document that it accepts."""
     claim, openings, opening = made()
     keys = canonical_bytes({"format_version": 1, "keys": [identity().public_entry()]})
+    invoice = make_invoice(decode_claim(claim), identity(), DAY)
+    cancellation = make_cancellation(decode_claim(claim), identity())
     terms = canonical_bytes(contract().model_dump(mode="json"))
     return {
         "claim": (read_claim, claim),
@@ -80,10 +116,15 @@ def documents() -> dict[str, tuple[Reader, bytes]]:
         "identity": (Identity.parse, identity().encode()),
         "openings": (lambda data: Openings.parse(data, generators()), openings),
         "opening": (decode_line_opening, opening),
+        "invoice": (read_invoice, encode_invoice(invoice)),
+        "cancellation": (read_cancellation, encode_cancellation(cancellation)),
     }
 
 
-READERS = ("claim", "proof", "contract", "keys", "sale", "identity", "openings", "opening")
+READERS = (
+    *("claim", "proof", "contract", "keys", "sale", "identity", "openings", "opening"),
+    *("invoice", "cancellation"),
+)
 
 _ODD_VALUES: tuple[Any, ...] = (
     None,
