@@ -118,14 +118,18 @@ def euros(cents: int) -> str:
     return f"{cents // 100}.{cents % 100:02d} €"
 
 
+def version_text() -> str:
+    """The version that is installed, or that none is."""
+    try:
+        return version(DISTRIBUTION)
+    except PackageNotFoundError:  # run from a checkout
+        return "(not installed)"
+
+
 def _show_version(is_asked: bool) -> None:
     if not is_asked:
         return
-    try:
-        number = version(DISTRIBUTION)
-    except PackageNotFoundError:  # run from a checkout
-        number = "(not installed)"
-    typer.echo(f"{DISTRIBUTION} {number}")
+    typer.echo(f"{DISTRIBUTION} {version_text()}")
     raise typer.Exit
 
 

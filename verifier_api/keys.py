@@ -84,5 +84,9 @@ def parse_keys(data: bytes) -> KeyRegistry:
 
     Raises `EncodingError` or `StatementError` naming the place of the fault.
     """
-    file = parse_document(_KeysFile, data, max_bytes=MAX_KEYS_BYTES, what="keys")
-    return KeyRegistry(file.keys)
+    return KeyRegistry(parse_key_entries(data))
+
+
+def parse_key_entries(data: bytes) -> tuple[KeyEntry, ...]:
+    """The entries of such a file; raises as `parse_keys`, but does not look at the keys."""
+    return parse_document(_KeysFile, data, max_bytes=MAX_KEYS_BYTES, what="keys").keys

@@ -17,10 +17,11 @@ from pydantic import Field, model_validator
 from sqlalchemy import Connection
 
 from circuits.canonical import decode_base64url, encode_base64url
-from circuits.claim import Beneficiary, Instant, encode_instant, key_id_of
+from circuits.claim import Beneficiary, Instant, encode_instant
 from circuits.contract import contract_digest, parse_contract, require_classes_known
 from circuits.document import Identifier, IsoDate, StrictDocument
 from circuits.nomenclature import Nomenclature
+from circuits.signing import key_id_of
 from verifier_api.keys import KeyEntry, KeyRegistry
 from verifier_api.service.access import Scope, new_token
 from verifier_api.service.errors import ServiceError

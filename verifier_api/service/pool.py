@@ -31,6 +31,9 @@ from verifier_api.service.proofs import (
 MAX_ATTEMPTS = 3
 """Workers that one claim may bring down or hang before it is given up."""
 
+GIVEN_UP = "given_up"
+"""The reason of such a refusal."""
+
 RETRY_AFTER_SECONDS = 1
 START_SECONDS = 120
 _PAUSE_SECONDS = 0.2
@@ -228,12 +231,12 @@ class ProofPool:
                 if waiting.attempts < MAX_ATTEMPTS:
                     self._suspects.append(waiting)
                 else:
-                    _fail(waiting, _overloaded("this claim could not be verified"))
+                    _fail(waiting, _overloaded("this claim could not be verified", GIVEN_UP))
             self._arrived.notify_all()
 
 
-def _overloaded(detail: str) -> ServiceError:
-    return ServiceError("overloaded", detail, retry_after=RETRY_AFTER_SECONDS)
+def _overloaded(detail: str, reason: str | None = None) -> ServiceError:
+    return ServiceError("overloaded", detail, reason=reason, retry_after=RETRY_AFTER_SECONDS)
 
 
 def _fail(waiting: _Waiting, error: ServiceError) -> None:

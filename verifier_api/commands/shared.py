@@ -1,0 +1,133 @@
+"""What the insurer's commands share: options, reading, and how errors are told."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from console.inputs import read_input
+from console.running import EXIT_FAILED, CommandError, UsageError, reporting
+
+if TYPE_CHECKING:
+    from datetime import date
+
+    from sqlalchemy import Connection
+
+    from circuits.contract import Contract
+    from verifier_api.settings import Settings
+    from verifier_api.store.database import Database
+
+EXIT_ACCEPTED = 0
+EXIT_REFUSED = 1
+EXIT_UNREADABLE = EXIT_FAILED
+
+UNREADABLE = "unreadable"
+"""Stands where a verdict of `check-batch` has a reason, if an entry is no claim at all."""
+
+AsJson = Annotated[bool, typer.Option("--json", help="Results and errors as JSON.")]
+ContractFile = Annotated[str, typer.Option("--contract", help="The insurer's own contract.")]
+KeysFile = Annotated[str, typer.Option("--optician-keys", help="Public keys registered.")]
+NomenclatureFile = Annotated[
+    str | None, typer.Option("--nomenclature", help="Default: the table that ships.")
+]
+DatabaseUrl = Annotated[
+    str | None,
+    typer.Option(
+        "--database",
+        help="sqlite:/// or postgresql+psycopg:// URL; default: the setting. A password in it can "
+        "be read by others on this machine: better in CLAIROBSCUR_DATABASE.",
+    ),
+]
+DataDir = Annotated[str | None, typer.Option("--data-dir", help="Folder of the SQLite database.")]
+InForceFrom = Annotated[
+    str | None,
+    typer.Option("--in-force-from", help="YYYY-MM-DD; default: the document's own first day."),
+]
+
+
+def reporting_to_terminal(as_json: bool) -> AbstractContextManager[None]:
+    """Tell every exception in one line; the command ends with its exit code."""
+
+    def tell(kind: str, detail: str) -> None:
+        # Whether a document is malformed or contradicts itself is told by the detail.
+        kind = UNREADABLE if kind in ("statement", "witness", "refused") else kind
+        if as_json:
+            print(json.dumps({"error": kind, "detail": detail}), file=sys.stderr)
+        else:
+            print(f"error: {kind}: {detail}", file=sys.stderr)
+
+    return reporting(tell)
+
+
+def read_contract(name: str) -> Contract:
+    """The contract in a file."""
+    from circuits.contract import MAX_CONTRACT_BYTES, parse_contract
+
+    return parse_contract(read_input(name, MAX_CONTRACT_BYTES))
+
+
+def parse_day(text: str, option: str = "--date") -> date:
+    """A day as options write it. Raises `UsageError` naming the option."""
+    from datetime import date
+
+    try:
+        day = date.fromisoformat(text)
+    except ValueError:
+        raise UsageError(f"{option}: not a date YYYY-MM-DD") from None
+    if day.isoformat() != text:
+        raise UsageError(f"{option}: not a date YYYY-MM-DD")
+    return day
+
+
+def settings_of(database: str | None, data_dir: str | None, **more: Any) -> Settings:
+    """The settings, with what the command line says."""
+    from verifier_api.settings import load_settings
+
+    return load_settings(database=database, data_dir=data_dir, **more)
+
+
+@contextmanager
+def open_database(database: str | None, data_dir: str | None) -> Iterator[Database]:
+    """The service's database, its schema brought forward. Refusals become `CommandError`."""
+    from verifier_api.store.database import Database
+
+    with telling_refusals():
+        opened = Database(settings_of(database, data_dir).database_url())
+        try:
+            opened.upgrade()
+            yield opened
+        finally:
+            opened.dispose()
+
+
+@contextmanager
+def writing(database: str | None, data_dir: str | None) -> Iterator[Connection]:
+    """A writing transaction on it."""
+    with open_database(database, data_dir) as opened, opened.write() as connection:
+        yield connection
+
+
+@contextmanager
+def telling_refusals() -> Iterator[None]:
+    """What the service refuses, as errors of a command."""
+    from verifier_api.service.errors import ServiceError
+    from verifier_api.store.database import StorageError
+
+    try:
+        yield
+    except ServiceError as error:
+        raise CommandError(error.code, error.detail) from None
+    except StorageError as error:
+        raise CommandError("database", str(error)) from None
+
+
+def tell(as_json: bool, facts: Any, lines: list[str]) -> None:
+    """A result: JSON, or lines to read."""
+    from console.running import plain
+
+    print(json.dumps(facts) if as_json else "\n".join(plain(line) for line in lines))

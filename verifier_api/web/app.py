@@ -1,0 +1,148 @@
+"""The application: service, routes, errors. Served by `verifier_api.web.server`."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from circuits.canonical import is_field_name
+from circuits.claim import Claim
+from circuits.contract import Contract
+from circuits.notices import Cancellation, Invoice
+from console.running import version_text
+from verifier_api.service.administration import RightEnd, RightsRequest, TokenRequest
+from verifier_api.service.errors import ServiceError
+from verifier_api.service.notices import Decision
+from verifier_api.service.service import ServiceOptions, VerifierService
+from verifier_api.settings import Settings
+from verifier_api.store.database import Database
+from verifier_api.web import administration, claims, operations, reference, schemas
+from verifier_api.web.edge import Edge, context_of
+from verifier_api.web.limits import TokenLimits
+from verifier_api.web.metrics import Metrics
+from verifier_api.web.problems import problem_response
+from verifier_api.web.routing import Parts, add_schemas
+
+ABOUT = """
+An optician proves what a sale of glasses is worth without showing what was sold; the insurer judges
+the claim by its own contracts, tables, keys and clock, and records the verdict before it answers.
+**A verdict is not a payment decision.**
+
+Every request but health and readiness takes a bearer token. Every error is a problem document (RFC
+9457) with a stable `type`.
+"""
+
+_BODY_MODELS = (
+    *(Claim, Contract, Invoice, Cancellation, Decision, TokenRequest, RightsRequest, RightEnd),
+    *(administration.KeysRequest, schemas.Problem, schemas.BatchLine),
+)
+_HTTP_CODES = {404: "not_found", 405: "method_not_allowed"}
+
+
+def make_service(settings: Settings, metrics: Metrics) -> VerifierService:
+    """The service over the settings' database, whose schema must be current. Raises
+    `StorageError`."""
+    options = ServiceOptions(
+        settings.workers,
+        settings.queue_limit,
+        settings.batch_limit,
+        settings.linger_ms,
+        settings.batch_seconds,
+    )
+    database = Database(settings.database_url())
+    service = VerifierService(database, options, observe=metrics.observe_batch)
+    metrics.watch(
+        "queue_depth", "Claims that wait or are being verified.", lambda: service.pool.depth
+    )
+    metrics.watch("worker_restarts", "Workers that were replaced.", lambda: service.pool.restarts)
+    return service
+
+
+def make_app(service: VerifierService, settings: Settings, metrics: Metrics) -> FastAPI:
+    """The ASGI application; starts and stops the service with itself."""
+
+    @asynccontextmanager
+    async def life(_app: FastAPI) -> AsyncIterator[None]:
+        await service.start()
+        try:
+            yield
+        finally:
+            await service.stop()
+
+    app = FastAPI(
+        title="clairobscur verifier",
+        version=version_text(),
+        description=ABOUT,
+        lifespan=life,
+        docs_url=None,  # its pages would load scripts from other hosts
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+    limits = TokenLimits(
+        settings.rate_per_second, settings.rate_burst, settings.concurrency_per_token
+    )
+    app.state.parts = Parts(service, settings, limits, metrics)
+    for module in (claims, reference, administration, operations):
+        app.include_router(module.router)
+    app.add_exception_handler(ServiceError, _tell_refusal)
+    app.add_exception_handler(RequestValidationError, _tell_parameters)
+    app.add_exception_handler(HTTPException, _tell_http)
+    app.add_middleware(Edge, metrics=metrics)
+    app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
+    return app
+
+
+def _openapi(app: FastAPI) -> dict[str, Any]:
+    if app.openapi_schema is None:
+        document = FastAPI.openapi(app)
+        add_schemas(document, _BODY_MODELS)
+        schemes = document["components"].setdefault("securitySchemes", {})
+        schemes["bearer"] = {"type": "http", "scheme": "bearer"}
+        for path, operations_of in document["paths"].items():
+            for operation in operations_of.values():
+                if path not in ("/healthz", "/readyz"):
+                    operation["security"] = [{"bearer": []}]
+        app.openapi_schema = document
+    return app.openapi_schema
+
+
+async def _tell_refusal(request: Request, error: Exception) -> Response:
+    assert isinstance(error, ServiceError)
+    context = context_of(request)
+    context.facts["problem"] = error.code
+    return problem_response(
+        error.code,
+        request_id=context.request_id,
+        language=context.language,
+        detail=error.detail,
+        places=error.places,
+        reason=error.reason,
+        retry_after=error.retry_after,
+    )
+
+
+async def _tell_parameters(request: Request, error: Exception) -> Response:
+    """FastAPI's complaint about path or query, without the values that it repeats."""
+    assert isinstance(error, RequestValidationError)
+    names = [str(entry["loc"][-1]) for entry in error.errors() if entry.get("loc")]
+    places = [name for name in dict.fromkeys(names) if is_field_name(name)]
+    told = "; ".join(f"{name}: not a valid value" for name in places)
+    refusal = ServiceError("parameter_invalid", told, places=places)
+    return await _tell_refusal(request, refusal)
+
+
+async def _tell_http(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    context = context_of(request)
+    code = _HTTP_CODES.get(error.status_code, "malformed")
+    context.facts["problem"] = code
+    allowed = {name: value for name, value in (error.headers or {}).items() if name == "Allow"}
+    return problem_response(
+        code, request_id=context.request_id, language=context.language, headers=allowed
+    )

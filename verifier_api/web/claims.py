@@ -1,0 +1,371 @@
+"""Routes of claims and proofs."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from datetime import date, datetime
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Path, Query, Request
+from starlette.responses import Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
+
+from circuits.claim import MAX_CLAIM_BYTES, Claim, decode_claim, encode_instant
+from circuits.contract import StatementName
+from circuits.notices import MAX_NOTICE_BYTES, Cancellation, Invoice
+from verifier_api.service.access import Principal
+from verifier_api.service.errors import ServiceError
+from verifier_api.service.life import State
+from verifier_api.service.notices import Decision
+from verifier_api.service.pool import GIVEN_UP
+from verifier_api.store.claims import ClaimFilter
+from verifier_api.web import schemas
+from verifier_api.web.bodies import (
+    NDJSON,
+    check_headers,
+    decode_body,
+    read_body,
+    read_lines,
+    refusal_of,
+)
+from verifier_api.web.edge import context_of
+from verifier_api.web.routing import (
+    ANYBODY,
+    PartsHere,
+    allow,
+    answers,
+    body_of,
+    identify,
+    json_response,
+)
+from zk.errors import EncodingError, StatementError
+
+MAX_DECISION_BYTES = 4096
+MAX_PAGE = 500
+WINDOW = 128
+"""Lines of one batch that are in work at a time."""
+
+router = APIRouter(prefix="/v1")
+
+ClaimId = Annotated[str, Path(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+Name = Annotated[str | None, Query(max_length=64)]
+
+
+@router.post(
+    "/claims",
+    tags=["claims"],
+    summary="Request: judge a claim and record the verdict",
+    responses=answers(
+        schemas.Verdict,
+        "version_unsupported",
+        "claim_conflict",
+        "overloaded",
+        has_body=True,
+        description="The verdict, recorded. The same bytes get the same answer for ever.",
+    ),
+    openapi_extra=body_of(Claim),
+)
+async def submit(request: Request, parts: PartsHere) -> Response:
+    """Checks, in this order: size, form, version, token, the optician's key and signature, contract
+    and nomenclature in force on the date of service, expiry, uniqueness, rights and renewal, the
+    statement, the proof. From the key on, what fails is the reason of a recorded verdict, not an
+    error. A verdict is not a payment decision."""
+    data = await read_body(request, MAX_CLAIM_BYTES, parts.settings.body_seconds)
+    claim = _decode_claim(data)
+    principal = await identify(request, "optician")
+    facts = context_of(request).facts
+    facts["claim_id"] = claim.claim_id
+    with parts.limits.use(principal.token_id):
+        if claim.optician_id != principal.optician_id:
+            raise ServiceError(
+                "forbidden", "the token is another optician's", places=("optician_id",)
+            )
+        answer = await parts.service.submit(claim, data, principal)
+    # The head of the answer tells the verdict; reading all of it would cost more.
+    verdict = json.loads(answer)
+    facts |= {"verdict": verdict["verdict"], "reason": verdict["reason"]}
+    labels = ("recorded", verdict["verdict"], verdict["reason"] or "")
+    parts.metrics.verdicts.labels(*labels).inc()
+    return json_response(answer)
+
+
+@router.get(
+    "/claims",
+    tags=["claims"],
+    summary="Claims by state, verdict, optician, contract, dates",
+    responses=answers(schemas.ClaimsPage, "parameter_invalid"),
+)
+async def list_claims(
+    parts: PartsHere,
+    principal: Annotated[Principal, allow(*ANYBODY)],
+    state: Annotated[State | None, Query()] = None,
+    verdict: Annotated[Literal["granted", "refused", "pending"] | None, Query()] = None,
+    reason: Annotated[str | None, Query(pattern=r"^[a-z_]{1,40}$")] = None,
+    optician_id: Name = None,
+    contract_id: Name = None,
+    statement: Annotated[StatementName | None, Query()] = None,
+    date_from: Annotated[date | None, Query(description="Day of service, included.")] = None,
+    date_to: Annotated[date | None, Query(description="Day of service, included.")] = None,
+    received_from: Annotated[datetime | None, Query(description="Included.")] = None,
+    received_to: Annotated[datetime | None, Query(description="Included.")] = None,
+    limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 50,
+    cursor: Annotated[str | None, Query(max_length=64)] = None,
+) -> Response:
+    """Newest first, page by page. An optician sees his own."""
+    chosen = ClaimFilter(
+        state,
+        verdict,
+        reason,
+        optician_id,
+        contract_id,
+        statement,
+        date_from,
+        date_to,
+        _instant(received_from, "received_from"),
+        _instant(received_to, "received_to"),
+    )
+    return json_response(await parts.service.list_claims(chosen, principal, cursor, limit))
+
+
+@router.get(
+    "/claims/{claim_id}",
+    tags=["claims"],
+    summary="One claim with verdict and history",
+    responses=answers(schemas.ClaimDetail, "not_found", "parameter_invalid"),
+)
+async def show_claim(
+    claim_id: ClaimId, parts: PartsHere, principal: Annotated[Principal, allow(*ANYBODY)]
+) -> Response:
+    """What it says, what was decided, and who did what since. Another optician's is not found."""
+    return json_response(await parts.service.claim(claim_id, principal))
+
+
+@router.post(
+    "/claims/{claim_id}/invoice",
+    tags=["claims"],
+    summary="Invoice: a granted claim becomes payable",
+    responses=answers(
+        schemas.InvoiceAnswer,
+        *("not_found", "state_conflict", "notice_refused", "version_unsupported"),
+        *("parameter_invalid", "overloaded"),
+        has_body=True,
+    ),
+    openapi_extra=body_of(Invoice),
+)
+async def invoice(
+    claim_id: ClaimId,
+    request: Request,
+    parts: PartsHere,
+    principal: Annotated[Principal, allow("optician")],
+) -> Response:
+    """Signed by the optician: the same commitments, amounts not above the grant, date of delivery.
+    The same bytes get the same answer."""
+    context_of(request).facts["claim_id"] = claim_id
+    data = await read_body(request, MAX_NOTICE_BYTES, parts.settings.body_seconds)
+    try:
+        answer = await parts.service.invoice(claim_id, data, principal)
+    except (EncodingError, StatementError) as error:
+        raise refusal_of(error, data) from None
+    return json_response(answer)
+
+
+@router.post(
+    "/claims/{claim_id}/cancellation",
+    tags=["claims"],
+    summary="Cancel a claim that is granted or pending",
+    responses=answers(
+        schemas.CancellationAnswer,
+        *("not_found", "state_conflict", "notice_refused", "version_unsupported"),
+        *("parameter_invalid", "overloaded"),
+        has_body=True,
+    ),
+    openapi_extra=body_of(Cancellation),
+)
+async def cancel(
+    claim_id: ClaimId,
+    request: Request,
+    parts: PartsHere,
+    principal: Annotated[Principal, allow("optician")],
+) -> Response:
+    """Signed by the optician. Its line commitments may then stand in another claim."""
+    context_of(request).facts["claim_id"] = claim_id
+    data = await read_body(request, MAX_NOTICE_BYTES, parts.settings.body_seconds)
+    try:
+        answer = await parts.service.cancel(claim_id, data, principal)
+    except (EncodingError, StatementError) as error:
+        raise refusal_of(error, data) from None
+    return json_response(answer)
+
+
+@router.post(
+    "/claims/{claim_id}/decision",
+    tags=["claims"],
+    summary="Decide a pending claim",
+    responses=answers(
+        schemas.DecisionAnswer,
+        *("not_found", "state_conflict", "parameter_invalid", "overloaded"),
+        has_body=True,
+    ),
+    openapi_extra=body_of(Decision, example={"decision": "grant", "note": "file 17"}),
+)
+async def decide(
+    claim_id: ClaimId,
+    request: Request,
+    parts: PartsHere,
+    principal: Annotated[Principal, allow("admin")],
+) -> Response:
+    """The insurer's decision on an equipment before its renewal is due."""
+    context_of(request).facts["claim_id"] = claim_id
+    data = await read_body(request, MAX_DECISION_BYTES, parts.settings.body_seconds)
+    decision = decode_body(Decision, data, MAX_DECISION_BYTES, "decision")
+    return json_response(await parts.service.decide(claim_id, decision, data, principal))
+
+
+# -- proofs -------------------------------------------------------------------------------------
+
+
+@router.post(
+    "/proofs/verify",
+    tags=["proofs"],
+    summary="Verify a claim by itself; nothing is recorded",
+    responses=answers(schemas.StatelessVerdict, "version_unsupported", "overloaded", has_body=True),
+    openapi_extra=body_of(Claim),
+)
+async def verify(
+    request: Request, parts: PartsHere, _principal: Annotated[Principal, allow(*ANYBODY)]
+) -> Response:
+    """Everything but uniqueness, rights and renewal."""
+    data = await read_body(request, MAX_CLAIM_BYTES, parts.settings.body_seconds)
+    claim = _decode_claim(data)
+    verdict = await parts.service.verify(claim)
+    facts = context_of(request).facts
+    facts |= {"claim_id": claim.claim_id} | {name: verdict[name] for name in ("verdict", "reason")}
+    _count_stateless(parts, verdict)
+    return json_response(verdict)
+
+
+class _Stream(StreamingResponse):
+    """Read while it is written: the base class would take the body's pieces for itself, to notice
+    a client that leaves."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self.stream_response(send)
+
+
+@router.post(
+    "/proofs/verify-batch",
+    tags=["proofs"],
+    summary="Verify claims line by line, streamed; nothing is recorded",
+    responses=answers(
+        None,
+        "overloaded",
+        has_body=True,
+        description="JSON Lines: one verdict a line of the body, in order (schema BatchLine).",
+        media_type=NDJSON,
+    ),
+    openapi_extra=body_of(None, NDJSON),
+)
+async def verify_batch(
+    request: Request, parts: PartsHere, _principal: Annotated[Principal, allow(*ANYBODY)]
+) -> Response:
+    """One claim a line, of any statements, classes, contracts and nomenclatures. Verdicts are
+    written while claims are read: a client that sends much has to read as well. If nothing comes
+    for too long, the last line is a problem document."""
+    check_headers(request, NDJSON, None)
+    return _Stream(_batch_lines(request, parts), media_type=NDJSON)
+
+
+async def _batch_lines(request: Request, parts: PartsHere) -> AsyncIterator[bytes]:
+    """Verdicts in order, each as soon as it is there; at most `WINDOW` claims are in work."""
+    working: asyncio.Queue[asyncio.Task[dict[str, Any]] | None] = asyncio.Queue(WINDOW)
+    reading = asyncio.create_task(_read_batch(request, parts, working))
+    try:
+        while (task := await working.get()) is not None:
+            yield _line(await task)
+        problem = await reading
+        if problem is not None:
+            yield _line(problem)
+    finally:
+        reading.cancel()
+        while not working.empty():
+            left = working.get_nowait()
+            if left is not None:
+                left.cancel()
+
+
+async def _read_batch(
+    request: Request,
+    parts: PartsHere,
+    working: asyncio.Queue[asyncio.Task[dict[str, Any]] | None],
+) -> dict[str, Any] | None:
+    """Start the work on every line; what is to be told of an end before the end."""
+    number = 0
+    try:
+        async for line, is_cut in read_lines(
+            request, MAX_CLAIM_BYTES + 1, parts.settings.body_seconds
+        ):
+            data = line.removesuffix(b"\r")
+            if data.strip() or is_cut:
+                number += 1
+                await working.put(asyncio.create_task(_verify_line(parts, number, data)))
+    except ServiceError as error:
+        return _unreadable(number + 1, f"{error.code}: {error.detail}")
+    finally:
+        await working.put(None)
+    return None
+
+
+async def _verify_line(parts: PartsHere, number: int, data: bytes) -> dict[str, Any]:
+    try:
+        claim = decode_claim(data)
+    except (EncodingError, StatementError) as error:
+        return _unreadable(number, str(error))
+    while True:
+        try:
+            verdict = await parts.service.verify(claim)
+        except ServiceError as error:
+            if error.code != "overloaded" or error.reason == GIVEN_UP:
+                return _unreadable(number, f"{error.code}: {error.detail}")
+            await asyncio.sleep(0.05)  # the stream waits; others come first
+            continue
+        _count_stateless(parts, verdict)
+        return {"line": number} | verdict
+
+
+def _unreadable(number: int, detail: str) -> dict[str, Any]:
+    return {
+        "line": number,
+        "claim_id": None,
+        "verdict": "unreadable",
+        "reason": "unreadable",
+        "detail": detail,
+        "circuit_digest": None,
+    }
+
+
+def _line(document: dict[str, Any]) -> bytes:
+    return json.dumps(document).encode() + b"\n"
+
+
+def _count_stateless(parts: PartsHere, verdict: dict[str, Any]) -> None:
+    labels = ("stateless", verdict["verdict"], verdict["reason"] or "")
+    parts.metrics.verdicts.labels(*labels).inc()
+
+
+def _decode_claim(data: bytes) -> Claim:
+    try:
+        return decode_claim(data)
+    except (EncodingError, StatementError) as error:
+        raise refusal_of(error, data) from None
+
+
+def _instant(given: datetime | None, name: str) -> str | None:
+    if given is None:
+        return None
+    if given.tzinfo is None:
+        raise ServiceError(
+            "parameter_invalid", f"{name}: a time zone is needed, such as Z", places=(name,)
+        )
+    return encode_instant(given)

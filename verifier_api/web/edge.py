@@ -1,0 +1,102 @@
+"""The outermost layer: request ids, security headers, one log line a request, and the last net.
+
+Plain ASGI, so that bodies and answers can be streamed through it.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import ClientDisconnect, Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from verifier_api.web.logs import fault_of, logger
+from verifier_api.web.metrics import Metrics
+from verifier_api.web.problems import preferred_language, problem_response
+
+SECURITY_HEADERS = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+}
+UNMATCHED = "unmatched"
+METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"))
+
+
+@dataclass
+class RequestContext:
+    """What a request is known by; ``facts`` go to its log line: ids, verdict and reason only."""
+
+    request_id: str
+    language: str
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+def context_of(request: Request) -> RequestContext:
+    """The context that the edge gave the request."""
+    context: RequestContext = request.scope["clairobscur.context"]
+    return context
+
+
+class Edge:
+    """See module docstring."""
+
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+        self._app = app
+        self._metrics = metrics
+        self._log = logger()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        start = time.perf_counter()
+        language = preferred_language(Headers(scope=scope).get("accept-language", ""))
+        context = RequestContext(os.urandom(8).hex(), language)
+        scope["clairobscur.context"] = context
+        status: int | None = None
+
+        async def send_on(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                headers = MutableHeaders(scope=message)
+                headers["X-Request-Id"] = context.request_id
+                for name, value in SECURITY_HEADERS.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_on)
+        except ClientDisconnect:
+            context.facts["disconnected"] = True
+        except Exception as error:
+            self._log.error("fault", request_id=context.request_id, **fault_of(error))
+            if status is not None:
+                raise  # too late for an answer: the connection is cut off
+            response = problem_response(
+                "internal", request_id=context.request_id, language=language
+            )
+            await response(scope, receive, send_on)
+        finally:
+            spent = time.perf_counter() - start
+            route = getattr(scope.get("route"), "path", UNMATCHED)
+            method = scope["method"] if scope["method"] in METHODS else "other"
+            self._metrics.requests.labels(method, route, str(status)).observe(spent)
+            self._log.info(
+                "request",
+                request_id=context.request_id,
+                method=method,
+                route=route,
+                status=status,
+                milliseconds=round(spent * 1000, 2),
+                **context.facts,
+            )

@@ -1,0 +1,52 @@
+"""Routes for whoever operates the service: health, readiness, metrics."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter
+from starlette.responses import Response
+
+from verifier_api.service.access import Principal
+from verifier_api.web import schemas
+from verifier_api.web.metrics import CONTENT_TYPE
+from verifier_api.web.routing import INSURER, PartsHere, allow, answers, json_response
+
+router = APIRouter(tags=["operations"])
+
+NOT_READY = 503
+
+
+@router.get(
+    "/healthz",
+    summary="Whether the process answers",
+    responses=answers(schemas.Health, has_token=False),
+)
+async def health() -> Response:
+    """No token."""
+    return json_response({"status": "ok"})
+
+
+@router.get(
+    "/readyz",
+    summary="Whether claims can be judged",
+    responses=answers(schemas.Readiness, has_token=False)
+    | {NOT_READY: {"description": "Not now.", "model": schemas.Readiness}},
+)
+async def ready(parts: PartsHere) -> Response:
+    """Database, writer and workers. No token."""
+    checks = await parts.service.readiness()
+    is_ready = all(checks.values())
+    response = json_response({"status": "ready" if is_ready else "not_ready", "checks": checks})
+    response.status_code = 200 if is_ready else NOT_READY
+    return response
+
+
+@router.get(
+    "/metrics",
+    summary="Metrics for Prometheus",
+    responses=answers(None, description="Prometheus's text format.", media_type="text/plain"),
+)
+async def metrics(parts: PartsHere, _principal: Annotated[Principal, allow(*INSURER)]) -> Response:
+    """Counts and times, no ids."""
+    return Response(parts.metrics.text(), media_type=CONTENT_TYPE)

@@ -1,0 +1,176 @@
+"""What all routes share: who asks, how answers and their errors are described."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from typing import Annotated, Any, TypeAlias
+
+from fastapi import Depends, Request
+from pydantic import BaseModel
+from starlette.responses import Response
+
+from verifier_api.service.access import Principal, Scope
+from verifier_api.service.errors import ServiceError
+from verifier_api.service.service import VerifierService
+from verifier_api.settings import Settings
+from verifier_api.web.edge import context_of
+from verifier_api.web.limits import TokenLimits
+from verifier_api.web.metrics import Metrics
+from verifier_api.web.problems import MEDIA_TYPE, PROBLEMS
+
+BEARER = "bearer"
+
+
+class Parts:
+    """What the application is made of; routes find it on the request."""
+
+    def __init__(
+        self, service: VerifierService, settings: Settings, limits: TokenLimits, metrics: Metrics
+    ) -> None:
+        self.service = service
+        self.settings = settings
+        self.limits = limits
+        self.metrics = metrics
+
+
+def parts_of(request: Request) -> Parts:
+    """The application's parts."""
+    parts: Parts = request.app.state.parts
+    return parts
+
+
+async def identify(request: Request, *scopes: Scope) -> Principal:
+    """Who asks, if his token has one of ``scopes``.
+
+    Raises `ServiceError`: "token_missing", "token_invalid", "forbidden".
+    """
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != BEARER or not token.strip():
+        raise ServiceError("token_missing", "Authorization: Bearer …")
+    principal = await parts_of(request).service.principal(token.strip())
+    context_of(request).facts["token_id"] = principal.token_id
+    if principal.scope not in scopes:
+        raise ServiceError("forbidden", f"this needs a token of scope {' or '.join(scopes)}")
+    return principal
+
+
+def allow(*scopes: Scope) -> Any:
+    """A dependency: the principal, within the limits of his token while the request lasts."""
+
+    async def dependency(request: Request) -> AsyncIterator[Principal]:
+        principal = await identify(request, *scopes)
+        with parts_of(request).limits.use(principal.token_id):
+            yield principal
+
+    return Depends(dependency)
+
+
+ANYBODY: tuple[Scope, ...] = ("optician", "reader", "auditor", "admin")
+INSURER: tuple[Scope, ...] = ("reader", "auditor", "admin")
+
+PartsHere: TypeAlias = Annotated[Parts, Depends(parts_of)]
+
+
+def json_response(document: Any) -> Response:
+    """JSON, whether a text that is it already or data to be made into it."""
+    text = document if isinstance(document, str) else json.dumps(document, ensure_ascii=False)
+    return Response(text, media_type="application/json")
+
+
+_EVERYWHERE = ("internal",)
+_WITH_TOKEN = (
+    "token_missing",
+    "token_invalid",
+    "forbidden",
+    "too_many_requests",
+    "too_many_at_once",
+    "storage_unavailable",
+)
+_WITH_BODY = (
+    "malformed",
+    "fields_invalid",
+    "body_too_large",
+    "media_type_unsupported",
+    "content_encoding_unsupported",
+    "body_timeout",
+)
+
+
+def answers(
+    model: type[BaseModel] | None,
+    *codes: str,
+    has_body: bool = False,
+    has_token: bool = True,
+    description: str = "Done",
+    media_type: str | None = None,
+) -> dict[int | str, dict[str, Any]]:
+    """The ``responses`` of a route: its answer, and every problem that it can end in."""
+    listed = [
+        *codes,
+        *_EVERYWHERE,
+        *(_WITH_TOKEN if has_token else ()),
+        *(_WITH_BODY if has_body else ()),
+    ]
+    success: dict[str, Any] = {"description": description}
+    if model is not None:
+        success["model"] = model
+    if media_type is not None:
+        success["content"] = {media_type: {"schema": {"type": "string"}}}
+    described: dict[int | str, dict[str, Any]] = {200: success}
+    by_status: dict[int, list[str]] = {}
+    for code in dict.fromkeys(listed):
+        by_status.setdefault(PROBLEMS[code].status, []).append(code)
+    for status, names in sorted(by_status.items()):
+        text = "; ".join(f"`{name}`: {PROBLEMS[name].english}" for name in names)
+        entry: dict[str, Any] = {
+            "description": text,
+            "content": {
+                MEDIA_TYPE: {
+                    "schema": {"$ref": "#/components/schemas/Problem"},
+                    "examples": {name: {"value": _example(name)} for name in names},
+                }
+            },
+        }
+        if status in (429, 503):
+            entry["headers"] = {
+                "Retry-After": {"schema": {"type": "integer"}, "description": "seconds"}
+            }
+        described[status] = entry
+    return described
+
+
+def _example(code: str) -> dict[str, Any]:
+    kind = PROBLEMS[code]
+    return {
+        "type": f"urn:clairobscur:problem:{code}",
+        "code": code,
+        "title": kind.english,
+        "titles": {"en": kind.english, "fr": kind.french},
+        "status": kind.status,
+        "detail": "",
+        "places": [],
+        "instance": "urn:clairobscur:request:5f0c2b7e9a1d4c38",
+    }
+
+
+def body_of(
+    model: type[BaseModel] | None, media_type: str = "application/json", example: Any = None
+) -> dict[str, Any]:
+    """``openapi_extra`` of a route that reads its body by itself."""
+    schema: dict[str, Any] = {"type": "string"}
+    if model is not None:
+        schema = {"$ref": f"#/components/schemas/{model.__name__}"}
+    content: dict[str, Any] = {"schema": schema}
+    if example is not None:
+        content["examples"] = {"sample": {"value": example}}
+    return {"requestBody": {"required": True, "content": {media_type: content}}}
+
+
+def add_schemas(document: dict[str, Any], models: tuple[type[BaseModel], ...]) -> None:
+    """Put the models that only `body_of` and `answers` name into an OpenAPI document."""
+    components = document.setdefault("components", {}).setdefault("schemas", {})
+    for model in models:
+        schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
+        components.update(schema.pop("$defs", {}))
+        components[model.__name__] = schema
