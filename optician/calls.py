@@ -190,6 +190,8 @@ class Caller:
                 answer = self._attempt(call)
             except httpx2.TransportError as error:
                 fault, is_passing, was_sent = _describe(error)
+            except UnicodeError:  # the address was checked, so it is the proxy's
+                fault, is_passing, was_sent = "no host can have the proxy's name", False, False
             else:
                 if answer.status in call.answers:
                     return answer.content
@@ -279,8 +281,9 @@ def check_address(base_url: str, *, allow_http: bool = False) -> str:
         raise refuse("https expected; plain http would show the token to everybody on the way")
     try:
         httpx2.URL(base_url)
-    except httpx2.InvalidURL:
-        raise refuse("no such host") from None
+        host.encode("idna")  # as the system's resolver will
+    except (httpx2.InvalidURL, UnicodeError):
+        raise refuse("no host can have this name") from None
     return base_url.rstrip("/")
 
 
