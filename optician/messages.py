@@ -29,6 +29,15 @@ MESSAGES: Final[dict[str, tuple[str, str]]] = {
         "un prix, un montant ou un code ne convient pas",
     ),
     "refused": ("a proof was refused", "une preuve a été refusée"),
+    "unreachable": (
+        "the insurer's service does not answer; the same command again does no harm",
+        "le service de l'assureur ne répond pas ; relancer la même commande est sans risque",
+    ),
+    "answer": (
+        "what answers there is not the insurer's service, or not as it should",
+        "ce qui répond n'est pas le service de l'assureur, ou pas comme il le devrait",
+    ),
+    "problem": ("the insurer's service refuses", "le service de l'assureur refuse"),
     "usage": ("these options do not go together", "ces options ne vont pas ensemble"),
     "internal": ("internal error, please report it", "erreur interne, merci de la signaler"),
     # warnings
@@ -36,6 +45,10 @@ MESSAGES: Final[dict[str, tuple[str, str]]] = {
     "key_mode": (
         "the key file can be read by others: chmod 600 it",
         "le fichier de clé est lisible par d'autres : chmod 600",
+    ),
+    "token_mode": (
+        "the token file can be read by others: chmod 600 it",
+        "le fichier du jeton est lisible par d'autres : chmod 600",
     ),
     "floor": (
         "hides among few possibilities",
@@ -78,12 +91,253 @@ MESSAGES: Final[dict[str, tuple[str, str]]] = {
     "line": ("line", "ligne"),
     "reveals": ("reveals", "révèle"),
     "purpose": ("purpose", "motif"),
+    "granted": ("granted", "accordée"),
+    "refused_claim": ("refused", "refusée"),
+    "pending": ("pending", "en attente"),
+    "granted_until": ("invoice it by", "facturer au plus tard le"),
+    "reason": ("reason", "raison"),
+    "to_do": ("what to do", "que faire"),
+    "state": ("state", "état"),
+    "since": ("since", "depuis"),
+    "invoice_made": ("invoice ready", "facture prête"),
+    "invoice_taken": ("invoice taken", "facture reçue"),
+    "cancellation_made": ("cancellation ready", "annulation prête"),
+    "cancellation_taken": ("claim cancelled", "demande annulée"),
+    "delivered": ("delivered", "délivré le"),
+    "fetched": ("fetched and its digest checked", "téléchargé, empreinte vérifiée"),
 }
+
+NEXT_STEPS: Final[dict[str, tuple[str, str]]] = {
+    "optician_unknown": (
+        "have the insurer register the public key that `optician keygen` gave; then prove anew",
+        "faites enregistrer par l'assureur la clé publique donnée par `optician keygen`, puis "
+        "refaites la preuve",
+    ),
+    "signature_invalid": (
+        "the file was changed after it was signed: prove the sale anew",
+        "le fichier a été modifié après signature : refaites la preuve de la vente",
+    ),
+    "contract_mismatch": (
+        "get the insurer's contract (`optician fetch contract`) and prove anew with it",
+        "récupérez le contrat de l'assureur (`optician fetch contract`) et refaites la preuve",
+    ),
+    "contract_not_in_force": (
+        "get the version in force on the date of service (`optician fetch contract`) and prove "
+        "anew with it",
+        "récupérez la version en vigueur à la date de délivrance (`optician fetch contract`) et "
+        "refaites la preuve",
+    ),
+    "nomenclature_mismatch": (
+        "get the insurer's table (`optician fetch nomenclature`) and prove anew with it",
+        "récupérez la table de l'assureur (`optician fetch nomenclature`) et refaites la preuve",
+    ),
+    "nomenclature_not_in_force": (
+        "get the table in force on the date of service (`optician fetch nomenclature`) and prove "
+        "anew with it",
+        "récupérez la table en vigueur à la date de délivrance (`optician fetch nomenclature`) et "
+        "refaites la preuve",
+    ),
+    "expired": (
+        "prove the sale anew and submit within 30 days",
+        "refaites la preuve de la vente et envoyez-la dans les 30 jours",
+    ),
+    "expiry_too_far": (
+        "set this computer's clock right, then prove anew",
+        "réglez l'horloge de cet ordinateur, puis refaites la preuve",
+    ),
+    "date_in_future": (
+        "correct the sale's date of service, or submit once that day has come",
+        "corrigez la date de délivrance de la vente, ou attendez ce jour",
+    ),
+    "commitment_reused": (
+        "prove the sale anew: every claim needs line commitments of its own",
+        "refaites la preuve : chaque demande a ses propres engagements de lignes",
+    ),
+    "rights_unknown": (
+        "check the beneficiary's reference and the contract with the insurer",
+        "vérifiez avec l'assureur la référence du bénéficiaire et le contrat",
+    ),
+    "renewal_too_early": (
+        "wait until the renewal is due; or, where the contract lists a ground that applies, prove "
+        "anew with early_renewal_ground",
+        "attendez l'échéance du renouvellement ; ou, si un motif prévu au contrat s'applique, "
+        "refaites la preuve avec early_renewal_ground",
+    ),
+    "early_renewal": (
+        "the insurer decides; submit the same file again later to learn how",
+        "l'assureur décide ; envoyez le même fichier plus tard pour connaître sa décision",
+    ),
+    "statement_not_allowed": (
+        "prove anew with a statement that the contract allows",
+        "refaites la preuve avec un type de preuve que le contrat admet",
+    ),
+    "ground_not_allowed": (
+        "prove anew with a ground that the contract lists, or with none",
+        "refaites la preuve avec un motif prévu au contrat, ou sans motif",
+    ),
+    "floor": (
+        "prove anew with another statement, which hides more",
+        "refaites la preuve avec un autre type de preuve, qui cache davantage",
+    ),
+    "ceiling_exceeded": (
+        "claim at most what the contract reimburses, and prove anew",
+        "demandez au plus ce que le contrat rembourse et refaites la preuve",
+    ),
+    "statement_invalid": (
+        "check the articles of the sale, and prove anew",
+        "vérifiez les articles de la vente et refaites la preuve",
+    ),
+    "proof_malformed": (
+        "prove anew with the program's present version",
+        "refaites la preuve avec la version actuelle du programme",
+    ),
+    "proof_invalid": (
+        "prove anew; if it is refused again, report it",
+        "refaites la preuve ; en cas de nouveau refus, signalez-le",
+    ),
+}
+"""By the reason of a verdict: what the optician does next."""
+
+NO_NEXT_STEP: Final = (
+    "ask the insurer, with the number of the claim",
+    "demandez à l'assureur, avec le numéro de la demande",
+)
+"""For a reason that this version does not know."""
+
+PROBLEMS: Final[dict[str, tuple[str, str]]] = {
+    "body_too_large": (
+        "the service takes no file of this size",
+        "le service n'accepte pas un fichier de cette taille",
+    ),
+    "media_type_unsupported": (
+        "the service does not take this kind of file: update this program",
+        "le service n'accepte pas ce type de fichier : mettez ce programme à jour",
+    ),
+    "content_encoding_unsupported": (
+        "something on the way compresses what is sent; the service takes it as it is",
+        "un intermédiaire compresse l'envoi ; le service le veut tel quel",
+    ),
+    "body_timeout": (
+        "the file did not reach the service in time: try again",
+        "le fichier n'est pas arrivé à temps au service : réessayez",
+    ),
+    "malformed": (
+        "the service cannot read this file: send it as this program wrote it",
+        "le service ne peut lire ce fichier : envoyez-le tel que ce programme l'a écrit",
+    ),
+    "fields_invalid": (
+        "the service finds fields that are not valid",
+        "le service trouve des champs non valables",
+    ),
+    "version_unsupported": (
+        "the service does not know this version of the format: update this program",
+        "le service ne connaît pas cette version du format : mettez ce programme à jour",
+    ),
+    "parameter_invalid": (
+        "the service does not take what was asked for",
+        "le service n'accepte pas ce qui est demandé",
+    ),
+    "token_missing": ("the service wants a token", "le service demande un jeton"),
+    "token_invalid": (
+        "the token is unknown, expired or revoked: ask the insurer for another",
+        "le jeton est inconnu, expiré ou révoqué : demandez-en un autre à l'assureur",
+    ),
+    "forbidden": (
+        "this token may not do that: it takes the token of the optician whose claim it is",
+        "ce jeton ne donne pas ce droit : il faut celui de l'opticien de la demande",
+    ),
+    "not_found": (
+        "the service knows nothing of that number or digest for this token",
+        "le service ne connaît rien de ce numéro ou de cette empreinte pour ce jeton",
+    ),
+    "method_not_allowed": (
+        "no such service at this address: check --to",
+        "pas de tel service à cette adresse : vérifiez --to",
+    ),
+    "claim_conflict": (
+        "another claim has this number already: prove the sale anew with a claim_id of its own",
+        "une autre demande porte déjà ce numéro : refaites la preuve avec un claim_id distinct",
+    ),
+    "state_conflict": (
+        "the claim's state does not allow this",
+        "l'état de la demande ne le permet pas",
+    ),
+    "already_exists": (
+        "it exists already, with other content",
+        "cela existe déjà, avec un autre contenu",
+    ),
+    "notice_refused": (
+        "the insurer refuses the notice",
+        "l'assureur refuse l'avis",
+    ),
+    "reference_invalid": (
+        "the reference data contradicts itself",
+        "les données de référence se contredisent",
+    ),
+    "too_many_requests": (
+        "this token asks too often: wait a little, then try again",
+        "ce jeton interroge trop souvent : attendez un peu, puis réessayez",
+    ),
+    "too_many_at_once": (
+        "this token has too many requests in work: wait a little, then try again",
+        "ce jeton a trop de requêtes en cours : attendez un peu, puis réessayez",
+    ),
+    "internal": (
+        "a fault of the insurer's service: try again later, or tell the insurer",
+        "une erreur du service de l'assureur : réessayez plus tard, ou signalez-la à l'assureur",
+    ),
+    "overloaded": (
+        "the insurer's service has too much to do: try again later",
+        "le service de l'assureur est trop chargé : réessayez plus tard",
+    ),
+    "storage_unavailable": (
+        "the insurer's service cannot record anything now: try again later",
+        "le service de l'assureur ne peut rien enregistrer pour l'instant : réessayez plus tard",
+    ),
+}
+"""By the code of a problem: what it means for whoever sits at the command line."""
+
+NOTICE_PROBLEMS: Final[dict[str, tuple[str, str]]] = {
+    "claim_differs": (
+        "the insurer has another claim of this number, or of another optician",
+        "l'assureur a une autre demande sous ce numéro, ou d'un autre opticien",
+    ),
+    "commitments_differ": (
+        "the invoice is not for what was granted",
+        "la facture ne porte pas sur ce qui a été accordé",
+    ),
+    "amount_above_grant": (
+        "the invoice asks for more than was granted",
+        "la facture demande plus que ce qui a été accordé",
+    ),
+    "delivery_before_service": (
+        "the delivery is before the date of service",
+        "la délivrance précède la date de la demande",
+    ),
+    "delivery_in_future": (
+        "the delivery is in the future: send the invoice once it has been made",
+        "la délivrance est dans le futur : envoyez la facture une fois qu'elle a eu lieu",
+    ),
+    "signature_invalid": (
+        "the signature does not cover the notice",
+        "la signature ne couvre pas l'avis",
+    ),
+    "optician_unknown": (
+        "the insurer does not know the key that signed, or it is no longer valid",
+        "l'assureur ne connaît pas la clé qui a signé, ou elle n'est plus valable",
+    ),
+}
+"""By the reason of the problem "notice_refused"."""
 
 
 def say(key: str, language: Language) -> str:
     """The message ``key`` in a language."""
-    return MESSAGES[key][get_args(Language).index(language)]
+    return in_language(MESSAGES[key], language)
+
+
+def in_language(texts: tuple[str, str], language: Language) -> str:
+    """One of a message's two texts."""
+    return texts[get_args(Language).index(language)]
 
 
 def preferred_language() -> Language:
