@@ -64,7 +64,10 @@ def canonical_bytes(obj: Any) -> bytes:
     ±(2^53 − 1), bool or None, if a string holds a lone surrogate, or if it nests too deeply.
     """
     _require_canonical(obj, depth=0)
-    return rfc8785.dumps(obj)
+    text = _ENCODER.encode(obj)
+    # In ASCII without floats, sorted keys and no white space are RFC 8785; beyond it, keys sort by
+    # UTF-16. The standard library's encoder is several times quicker.
+    return text.encode("ascii") if text.isascii() else rfc8785.dumps(obj)
 
 
 def parse_json_strict(data: bytes, *, max_bytes: int, what: str) -> Any:
@@ -144,7 +147,7 @@ def _require_canonical(value: Any, depth: int) -> None:
         if not -MAX_INTEGER <= value <= MAX_INTEGER:
             raise EncodingError(_TOO_LARGE)
     elif kind is str:
-        if _SURROGATE.search(value):
+        if not value.isascii() and _SURROGATE.search(value):
             raise EncodingError("string with a lone surrogate")
     elif kind is dict:
         _require_shallow(depth)
@@ -210,6 +213,13 @@ def _refuse_constant(text: str) -> NoReturn:
     raise EncodingError("NaN and Infinity are no JSON values")
 
 
+_ENCODER = json.JSONEncoder(
+    ensure_ascii=False,
+    check_circular=False,  # nesting is limited before
+    allow_nan=False,
+    sort_keys=True,
+    separators=(",", ":"),
+)
 _DECODER = json.JSONDecoder(
     object_pairs_hook=_object,
     parse_int=_integer,

@@ -38,7 +38,6 @@ from circuits.document import (
 )
 from circuits.nomenclature import Nomenclature, PriceClass
 from circuits.signing import framed_bytes, sign_document, verify_document_signature
-from circuits.signing import key_id_of as key_id_of  # a claim names its key: callers look here
 from circuits.statements import compile_statement, require_ground_allowed
 from zk.errors import EncodingError, StatementError
 from zk.group import Group

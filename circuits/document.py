@@ -49,6 +49,10 @@ def parse_document(
     JSON object of at most ``max_bytes`` (`parse_json_strict`) or not in that form, `StatementError`
     naming every field at fault.
     """
+    if is_canonical and len(data) <= max_bytes:
+        parsed = _parse_canonical(model, data)
+        if parsed is not None:
+            return parsed
     document = parse_json_strict(data, max_bytes=max_bytes, what=what)
     if not isinstance(document, dict):
         raise EncodingError(f"{what}: not a JSON object")
@@ -63,6 +67,16 @@ def parse_document(
         return parsed
     # Raised out here, the refusal has no context: pydantic's error holds the whole input.
     raise StatementError(f"{what}: {problems}")
+
+
+def _parse_canonical(model: type[Model], data: bytes) -> Model | None:
+    """The document if ``data`` is its canonical form, which no other text is; None if anything is
+    wrong, and then the slower way tells what."""
+    try:
+        parsed = model.model_validate_json(data)
+        return parsed if canonical_bytes(parsed.model_dump(mode="json")) == data else None
+    except (ValidationError, EncodingError):
+        return None
 
 
 def describe_problems(error: ValidationError) -> str:
