@@ -35,7 +35,7 @@ Kind: TypeAlias = Literal[
     "tint_supplement",
     "other_supplement",
 ]
-LensType: TypeAlias = Literal["plano", "single_vision", "multifocal", "progressive"]
+LensType: TypeAlias = Literal["plano", "single_vision", "multifocal", "progressive", "unknown"]
 Shape: TypeAlias = Literal[
     "plano", "spherical", "spherocylindrical_minus", "spherocylindrical_plus"
 ]
@@ -47,7 +47,11 @@ FORMAT = "clairobscur-nomenclature-1"
 DIGEST_TAG = b"clairobscur/nomenclature/v1"
 SHIPPED_FILE = "nomenclature-2020-07.json"
 
-MAX_NOMENCLATURE_BYTES = 8 * 2**20
+UNKNOWN = "unknown"
+"""Lens type, and cell, of a lens of which the table does not say what it corrects."""
+
+MAX_NOMENCLATURE_BYTES = 40 * 2**20
+"""Enough for 100,000 rows of which no two share their attributes."""
 MAX_ITEM_CENTS = 10_000_000
 """Upper limit of a tariff or a price limit: 100,000 €."""
 MAX_AGE_YEARS = 150
@@ -99,7 +103,7 @@ def encode_cell(
     Example: ``progressive/spherocylindrical_minus/sphere=-2..-4/cylinder=0.25..4``. Raises
     `EncodingError` for an unknown type, shape or cylinder and for an end off the quarter dioptre.
     """
-    if lens_type not in get_args(LensType) or shape not in get_args(Shape):
+    if lens_type not in get_args(LensType) or lens_type == UNKNOWN or shape not in get_args(Shape):
         raise EncodingError("cell: unknown lens type or shape")
     if (lens_type == "plano") != (shape == "plano"):
         raise EncodingError("cell: a plano lens has the plano shape and no other lens has")
@@ -188,9 +192,9 @@ class Row:
 
     ``period_status`` is "assumed" where the source gives no period, ``regroupement_status``
     "unconfirmed" where the class could not be confirmed. ``cell`` is None for whatever carries no
-    correction. Amounts are cents, None where not found. Raises `StatementError` if anything is
-    malformed or contradicts itself. The repr names the class alone: which row of a class a sale
-    uses is the secret.
+    correction; lens type and cell of a lens are both `UNKNOWN` or neither. Amounts are cents, None
+    where not found. Raises `StatementError` if anything is malformed or contradicts itself. The
+    repr names the class alone: which row of a class a sale uses is the secret.
     """
 
     code: int
@@ -238,6 +242,8 @@ class Row:
             or self.cell.split("/", 1)[0] != self.lens_type
         ):
             return "a lens has a lens type and a cell that starts with it"
+        elif self.lens_type == UNKNOWN and self.cell != UNKNOWN:
+            return "a lens of unknown type has the cell unknown"
         if type(self.valid_from) is not date:
             return "valid_from is not a date"
         if self.valid_to is not None:
@@ -275,9 +281,10 @@ class Row:
 
 
 class ClassSize(NamedTuple):
-    """How many codes a set of rows has, and how many distinct type-and-correction cells.
+    """How many codes a set of rows has, and in how many type-and-correction cells at least.
 
-    ``cells`` is 0 for what carries no correction (frames, supplements).
+    ``cells`` is 0 for what carries no correction (frames, supplements). Lenses of unknown cell add
+    none to the known ones, since they may lie in these; they are 1 where no cell is known.
     """
 
     codes: int
@@ -293,7 +300,8 @@ def size_of(rows: Iterable[Row]) -> ClassSize:
     """The two sizes of a set of rows, such as a class or a union of classes."""
     listed = tuple(rows)
     cells = {row.cell for row in listed if row.cell is not None}
-    return ClassSize(len({row.code for row in listed}), len(cells))
+    known = len(cells - {UNKNOWN})
+    return ClassSize(len({row.code for row in listed}), known or len(cells))
 
 
 def hiding_set(size: ClassSize) -> int:
@@ -614,13 +622,13 @@ def _index_classes(classes: Iterable[RegroupementClass]) -> dict[str, Regroupeme
 
 
 def _index_codes(rows: tuple[Row, ...]) -> dict[int, tuple[Row, ...]]:
-    index: dict[int, tuple[Row, ...]] = {}
+    index: dict[int, list[Row]] = {}
     for row in rows:
-        earlier = index.get(row.code, ())
-        if earlier and not (earlier[-1].valid_to or date.max) < row.valid_from:
+        of_code = index.setdefault(row.code, [])
+        if of_code and not (of_code[-1].valid_to or date.max) < row.valid_from:
             raise StatementError(f"row of {row.regroupement}: two periods of one code overlap")
-        index[row.code] = (*earlier, row)
-    return index
+        of_code.append(row)
+    return {code: tuple(of_code) for code, of_code in index.items()}
 
 
 def _span_starts(rows: tuple[Row, ...]) -> list[date]:

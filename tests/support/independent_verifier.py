@@ -537,7 +537,7 @@ class Nomenclature:
 
     @classmethod
     def parse(cls, data: bytes) -> Nomenclature:
-        return cls(parse_object(data, 8388608))
+        return cls(parse_object(data, 41943040))
 
     def digest(self) -> bytes:
         return tagged_digest(b"clairobscur/nomenclature/v1", canonical(self.document))
@@ -568,7 +568,8 @@ class Nomenclature:
 
 def hiding_set(rows: Sequence[Row]) -> int:
     cells = {row.group["cell"] for row in rows} - {None}
-    return len(cells) or len({row.code for row in rows})
+    known = cells - {"unknown"}
+    return len(known) or len(cells) or len({row.code for row in rows})
 
 
 IDENTIFIER = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"

@@ -303,6 +303,30 @@ def test_the_day_after_is_no_overlap() -> None:
     assert len(table.rows) == 2
 
 
+# --- unknown cells ------------------------------------------------------------------------------
+
+UNKNOWN_LENS: dict[str, Any] = {"lens_type": "unknown", "cell": "unknown"}
+
+
+def test_lenses_of_unknown_cell_are_one_cell_however_many() -> None:
+    table = small(*(lens(code=code, **UNKNOWN_LENS) for code in (LENS_CODE, 1101000, 2200795)))
+    assert table.class_size("VU1", DAY) == ClassSize(codes=3, cells=1)
+    assert hiding_set(table.class_size("VU1", DAY)) == 1
+
+
+def test_lenses_of_unknown_cell_hide_nothing_among_known_ones() -> None:
+    known = [lens(), lens(code=1101000, cell="single_vision/spherical/sphere=0..2/cylinder=0")]
+    table = small(*known, lens(code=2200795, **UNKNOWN_LENS))
+    assert small(*known).class_size("VU1", DAY) == ClassSize(codes=2, cells=2)
+    # The third may lie in one of the two: a third cell would be a promise that nobody can keep.
+    assert table.class_size("VU1", DAY) == ClassSize(codes=3, cells=2)
+
+
+def test_a_lens_of_unknown_cell_is_in_its_file() -> None:
+    table = small(lens(**UNKNOWN_LENS), frame())
+    assert Nomenclature.parse(table.to_bytes()).rows == table.rows
+
+
 # --- codes, cells, shares -----------------------------------------------------------------------
 
 
@@ -358,6 +382,8 @@ def test_cells_are_named_alike_for_alike_bands() -> None:
     [
         ("toric", "spherical", None, "0", None),
         ("progressive", "round", None, "0", None),
+        ("unknown", "spherical", None, None, None),
+        ("unknown", "plano", None, None, None),
         ("plano", "spherical", None, None, None),
         ("progressive", "plano", None, None, None),
         ("progressive", "spherical", ("0", "2"), "0..1", None),
@@ -420,6 +446,9 @@ def test_rates_outside_a_percentage_are_refused(rate: int) -> None:
         ({"cell": None}, "a lens has a lens type"),
         ({"cell": "multifocal/spherical"}, "a lens has a lens type"),
         ({"cell": "single_vision/Sph"}, "a lens has a lens type"),
+        ({"cell": "unknown"}, "a lens has a lens type"),
+        ({"lens_type": "unknown"}, "a lens has a lens type"),
+        ({"lens_type": "unknown", "cell": "unknown/spherical"}, "unknown type has the cell"),
         ({"kind": "frame"}, "only a lens"),
         ({"price_class": "C"}, "price_class"),
         ({"max_age": -1}, "max_age"),
