@@ -1,4 +1,5 @@
-"""The optician's commands: make a key, prove a sale, open a line.
+"""The optician's commands: make a key, prove a sale, open a line; those of `optician.sending` speak
+with the insurer.
 
 Exit code 0 when done, 2 when not, with one line on standard error (3 for a fault of this program).
 Imports wait until a command needs them: nobody waits for a help page. No message holds a code, a
@@ -8,20 +9,25 @@ price, a blinding or a key.
 from __future__ import annotations
 
 import json
-import sys
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from console.inputs import STANDARD, check_inputs, read_input, read_nomenclature
-from console.running import CommandError, UsageError, Version, euros, new_app, reporting, run
-from optician.files import check_writable, is_readable_by_others, write_output
-from optician.messages import Language, preferred_language, say
-from zk.errors import EncodingError, StatementError
+from console.inputs import STANDARD, read_input, read_nomenclature
+from console.running import CommandError, Version, euros, new_app, run
+from optician.files import is_readable_by_others, write_output
+from optician.sending import cancel, fetch, invoice, status, submit
+from optician.terminal import (
+    AsJson,
+    Force,
+    Lang,
+    Terminal,
+    blaming,
+    check_files,
+    reporting_to,
+)
+from zk.errors import StatementError
 
 if TYPE_CHECKING:
     from circuits.claim import Claim
@@ -31,14 +37,9 @@ if TYPE_CHECKING:
 
 app = new_app(
     about="Prove to an insurer what a sale of glasses is worth, without showing its codes.",
-    exit_codes="Exit codes: 0 done, 2 not done, 3 internal error, 130 interrupted.",
+    exit_codes="Exit codes: 0 done, 2 not done, 3 internal error, 130 interrupted; of submit: "
+    "0 granted, 1 refused, 4 pending.",
 )
-
-AsJson = Annotated[bool, typer.Option("--json", help="Results and errors as JSON.")]
-Lang = Annotated[
-    Language | None, typer.Option("--lang", help="Language of messages; default: the terminal's.")
-]
-Force = Annotated[bool, typer.Option("--force", help="Replace files that exist.")]
 
 
 def main() -> None:
@@ -63,9 +64,9 @@ def keygen(
     lang: Lang = None,
 ) -> None:
     """Make a signing key: the secret key file, and what the insurer registers of it."""
-    with _reporting(as_json, lang) as terminal:
+    with reporting_to(as_json, lang) as terminal:
         never = "never replaced; choose another name"
-        _check_files(inputs=[], outputs=[out, public], replace=False, advice=never)
+        check_files(inputs=[], outputs=[out, public], replace=False, advice=never)
         from optician.identity import Identity
 
         try:
@@ -115,10 +116,10 @@ def prove(
     The date of service must lie within the validity of contract and nomenclature (the table that
     ships is whole from July 2020 to June 2021). The claim expires 30 days after this moment.
     """
-    with _reporting(as_json, lang) as terminal:
+    with reporting_to(as_json, lang) as terminal:
         start = time.perf_counter()
         inputs = [sale_file, contract_file, key_file, nomenclature_file or ""]
-        _check_files(inputs=inputs, outputs=[out, openings_file], replace=force)
+        check_files(inputs=inputs, outputs=[out, openings_file], replace=force)
         from datetime import UTC, datetime
 
         from circuits.claim import encode_claim
@@ -129,9 +130,9 @@ def prove(
         from zk.backends import load_group
         from zk.generators import generators_of
 
-        with _blaming("sale"):
+        with blaming("sale"):
             sale = parse_sale(read_input(sale_file, MAX_SALE_BYTES))
-        with _blaming("unreadable"):
+        with blaming("unreadable"):
             contract = parse_contract(read_input(contract_file, MAX_CONTRACT_BYTES))
             identity = Identity.parse(read_input(key_file, MAX_IDENTITY_BYTES))
             nomenclature = read_nomenclature(nomenclature_file)
@@ -187,7 +188,7 @@ def _claim_facts(claim: Claim) -> dict[str, Any]:
     return facts | {"lines": lines, "amounts": document["amounts"]}
 
 
-def _claim_lines(terminal: _Terminal, claim: Claim) -> list[str]:
+def _claim_lines(terminal: Terminal, claim: Claim) -> list[str]:
     told = [
         ", ".join(
             f"{terminal.say(line.role)} {line.regroupement}"
@@ -217,7 +218,7 @@ def _claim_lines(terminal: _Terminal, claim: Claim) -> list[str]:
 
 
 def _warn_of_leaks(
-    terminal: _Terminal, sale: Sale, claim: Claim, contract: Contract, nomenclature: Nomenclature
+    terminal: Terminal, sale: Sale, claim: Claim, contract: Contract, nomenclature: Nomenclature
 ) -> None:
     """Say where an accepted claim shelters the patient less than it could."""
     from circuits.contract import judge_floor
@@ -266,8 +267,8 @@ def open_(
     lang: Lang = None,
 ) -> None:
     """Open one line of a claim in part, for an audit: chosen values, and nothing of the others."""
-    with _reporting(as_json, lang) as terminal:
-        _check_files(inputs=[openings_file], outputs=[out], replace=force)
+    with reporting_to(as_json, lang) as terminal:
+        check_files(inputs=[openings_file], outputs=[out], replace=force)
         from circuits.opening import encode_line_opening
         from optician.claiming import MAX_OPENINGS_BYTES, Openings
         from optician.opening_file import OpeningsError, open_line
@@ -275,10 +276,10 @@ def open_(
         from zk.generators import generators_of
 
         generators = generators_of(load_group())
-        with _blaming("unreadable"):
+        with blaming("unreadable"):
             openings = Openings.parse(read_input(openings_file, MAX_OPENINGS_BYTES), generators)
         names = [name.strip() for name in reveal.split(",")]
-        with _blaming("argument"), _blaming("unreadable", OpeningsError):
+        with blaming("argument"), blaming("unreadable", OpeningsError):
             opening = open_line(openings, line, names, purpose, generators)
         # What it reveals is for the auditor alone.
         write_output(out, encode_line_opening(opening), secret=True, replace=force)
@@ -301,74 +302,7 @@ def open_(
         )
 
 
-# -- helpers ----------------------------------------------------------------------------------
+# -- the insurer's service --------------------------------------------------------------------
 
-
-class _Terminal:
-    """What is said, and in which language and form."""
-
-    def __init__(self, as_json: bool, language: Language) -> None:
-        self.as_json = as_json
-        self.language = language
-        self.warnings: list[dict[str, str]] = []
-
-    def say(self, key: str) -> str:
-        return say(key, self.language)
-
-    def warn(self, key: str, where: str = "") -> None:
-        """Tell at once, or in JSON with the result."""
-        self.warnings.append({"warning": key, "where": where})
-        if not self.as_json:
-            text = f"{where}: {self.say(key)}" if where else self.say(key)
-            print(f"{self.say('warning')}: {text}", file=sys.stderr)
-
-    def report(self, facts: Mapping[str, Any], lines: list[str], *, is_output_taken: bool) -> None:
-        """The result, on standard error where a file went to standard output."""
-        text = json.dumps(facts) if self.as_json else "\n".join(lines)
-        print(text, file=sys.stderr if is_output_taken else sys.stdout)
-
-    def fail(self, kind: str, detail: str) -> None:
-        """One line on standard error."""
-        if self.as_json:
-            print(json.dumps({"error": kind, "detail": detail}), file=sys.stderr)
-        else:
-            print(f"{self.say('error')}: {self.say(kind)}: {detail}", file=sys.stderr)
-
-
-@contextmanager
-def _reporting(as_json: bool, language: Language | None) -> Iterator[_Terminal]:
-    """A terminal that tells every exception in one line; the command ends with its exit code."""
-    terminal = _Terminal(as_json, language or preferred_language())
-    with reporting(terminal.fail):
-        yield terminal
-
-
-@contextmanager
-def _blaming(kind: str, refusal: type[StatementError] = StatementError) -> Iterator[None]:
-    """What is refused here is the fault of ``kind``, a key of `optician.messages`."""
-    try:
-        yield
-    except EncodingError as error:
-        # People write sales by hand; whatever else is no JSON is the wrong file.
-        raise CommandError("sale" if kind == "sale" else "unreadable", str(error)) from None
-    except refusal as error:
-        raise CommandError(kind, str(error)) from None
-
-
-def _check_files(
-    inputs: list[str],
-    outputs: list[str],
-    *,
-    replace: bool,
-    advice: str = "use --force to replace it",
-) -> None:
-    """Raise `UsageError` or `OSError` before any work is done for nothing."""
-    check_inputs(inputs)
-    if outputs.count(STANDARD) > 1:
-        raise UsageError("only one file can be written to standard output")
-    files = [Path(name).resolve() for name in [*inputs, *outputs] if name not in ("", STANDARD)]
-    written = [Path(name).resolve() for name in outputs if name != STANDARD]
-    if any(files.count(path) > 1 for path in written):
-        raise UsageError("a file that is written is named twice")
-    for name in outputs:
-        check_writable(name, replace=replace, advice=advice)
+for command in (submit, status, invoice, cancel, fetch):
+    app.command()(command)

@@ -38,6 +38,10 @@ MESSAGES: Final[dict[str, tuple[str, str]]] = {
         "ce qui répond n'est pas le service de l'assureur, ou pas comme il le devrait",
     ),
     "problem": ("the insurer's service refuses", "le service de l'assureur refuse"),
+    "notice": (
+        "the notice does not fit the claim",
+        "l'avis ne correspond pas à la demande",
+    ),
     "usage": ("these options do not go together", "ces options ne vont pas ensemble"),
     "internal": ("internal error, please report it", "erreur interne, merci de la signaler"),
     # warnings
@@ -95,13 +99,20 @@ MESSAGES: Final[dict[str, tuple[str, str]]] = {
     "refused_claim": ("refused", "refusée"),
     "pending": ("pending", "en attente"),
     "granted_until": ("invoice it by", "facturer au plus tard le"),
-    "reason": ("reason", "raison"),
     "to_do": ("what to do", "que faire"),
-    "state": ("state", "état"),
-    "since": ("since", "depuis"),
-    "invoice_made": ("invoice ready", "facture prête"),
+    "payable": ("payable", "payable"),
+    "cancelled": ("cancelled", "annulée"),
+    "expired": ("expired", "expirée"),
+    "send_invoice": (
+        "deliver, and send the invoice by then (`optician invoice`)",
+        "livrez, et envoyez la facture d'ici là (`optician invoice`)",
+    ),
+    "request": ("request", "requête"),
+    "detail": ("in detail", "en détail"),
+    "since": ("since", "depuis le"),
+    "invoice_made": ("invoice ready, not sent", "facture prête, non envoyée"),
     "invoice_taken": ("invoice taken", "facture reçue"),
-    "cancellation_made": ("cancellation ready", "annulation prête"),
+    "cancellation_made": ("cancellation ready, not sent", "annulation prête, non envoyée"),
     "cancellation_taken": ("claim cancelled", "demande annulée"),
     "delivered": ("delivered", "délivré le"),
     "fetched": ("fetched and its digest checked", "téléchargé, empreinte vérifiée"),
@@ -164,8 +175,8 @@ NEXT_STEPS: Final[dict[str, tuple[str, str]]] = {
         "refaites la preuve avec early_renewal_ground",
     ),
     "early_renewal": (
-        "the insurer decides; submit the same file again later to learn how",
-        "l'assureur décide ; envoyez le même fichier plus tard pour connaître sa décision",
+        "the insurer decides; `optician status` tells how",
+        "l'assureur décide ; `optician status` dit sa décision",
     ),
     "statement_not_allowed": (
         "prove anew with a statement that the contract allows",
@@ -259,8 +270,8 @@ PROBLEMS: Final[dict[str, tuple[str, str]]] = {
         "une autre demande porte déjà ce numéro : refaites la preuve avec un claim_id distinct",
     ),
     "state_conflict": (
-        "the claim's state does not allow this",
-        "l'état de la demande ne le permet pas",
+        "the claim's state does not allow this: `optician status` tells it",
+        "l'état de la demande ne le permet pas : `optician status` le montre",
     ),
     "already_exists": (
         "it exists already, with other content",

@@ -1,0 +1,96 @@
+"""How the optician's commands speak: in the optician's language, to people or in JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from console.inputs import STANDARD, check_inputs
+from console.running import CommandError, UsageError, reporting
+from optician.files import check_writable
+from optician.messages import Language, preferred_language, say
+from zk.errors import EncodingError, StatementError
+
+AsJson = Annotated[bool, typer.Option("--json", help="Results and errors as JSON.")]
+Lang = Annotated[
+    Language | None, typer.Option("--lang", help="Language of messages; default: the terminal's.")
+]
+Force = Annotated[bool, typer.Option("--force", help="Replace files that exist.")]
+
+
+class Terminal:
+    """What is said, and in which language and form."""
+
+    def __init__(self, as_json: bool, language: Language) -> None:
+        self.as_json = as_json
+        self.language = language
+        self.warnings: list[dict[str, str]] = []
+        self.problem: dict[str, Any] = {}
+        """More about an error, for JSON."""
+
+    def say(self, key: str) -> str:
+        return say(key, self.language)
+
+    def warn(self, key: str, where: str = "") -> None:
+        """Tell at once, or in JSON with the result."""
+        self.warnings.append({"warning": key, "where": where})
+        if not self.as_json:
+            text = f"{where}: {self.say(key)}" if where else self.say(key)
+            typer.echo(f"{self.say('warning')}: {text}", err=True)
+
+    def report(self, facts: Mapping[str, Any], lines: list[str], *, is_output_taken: bool) -> None:
+        """The result, on standard error where a file went to standard output."""
+        text = json.dumps(facts) if self.as_json else "\n".join(lines)
+        typer.echo(text, err=is_output_taken)
+
+    def fail(self, kind: str, detail: str) -> None:
+        """One line on standard error."""
+        if self.as_json:
+            told = {"error": kind, "detail": detail} | self.problem
+            typer.echo(json.dumps(told), err=True)
+        else:
+            typer.echo(f"{self.say('error')}: {self.say(kind)}: {detail}", err=True)
+
+
+@contextmanager
+def reporting_to(as_json: bool, language: Language | None) -> Iterator[Terminal]:
+    """A terminal that tells every exception in one line; the command ends with its exit code."""
+    terminal = Terminal(as_json, language or preferred_language())
+    with reporting(terminal.fail):
+        yield terminal
+
+
+@contextmanager
+def blaming(kind: str, refusal: type[StatementError] = StatementError) -> Iterator[None]:
+    """What is refused here is the fault of ``kind``, a key of `optician.messages`."""
+    try:
+        yield
+    except EncodingError as error:
+        # People write sales by hand; whatever else is no JSON is the wrong file.
+        raise CommandError("sale" if kind == "sale" else "unreadable", str(error)) from None
+    except refusal as error:
+        raise CommandError(kind, str(error)) from None
+
+
+def check_files(
+    inputs: list[str],
+    outputs: list[str],
+    *,
+    replace: bool,
+    advice: str = "use --force to replace it",
+) -> None:
+    """Raise `UsageError` or `OSError` before any work is done for nothing."""
+    check_inputs(inputs)
+    if outputs.count(STANDARD) > 1:
+        raise UsageError("only one file can be written to standard output")
+    files = [Path(name).resolve() for name in [*inputs, *outputs] if name not in ("", STANDARD)]
+    written = [Path(name).resolve() for name in outputs if name != STANDARD]
+    if any(files.count(path) > 1 for path in written):
+        raise UsageError("a file that is written is named twice")
+    for name in outputs:
+        check_writable(name, replace=replace, advice=advice)
