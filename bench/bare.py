@@ -45,7 +45,7 @@ def make_app(path: str) -> FastAPI:
 
 def main() -> None:
     """Serve until killed."""
-    opened = socket.socket()
+    opened = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     opened.bind(("127.0.0.1", 0))
     config = uvicorn.Config(
         make_app(sys.argv[1]), log_config=None, access_log=False, http="httptools", ws="none"

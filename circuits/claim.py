@@ -212,7 +212,12 @@ def decode_claim(data: bytes) -> Claim:
 
 def claim_digest(claim: Claim) -> bytes:
     """32 bytes that name this claim, signature included."""
-    return tagged_digest(CLAIM_TAG, encode_claim(claim))
+    return envelope_digest(encode_claim(claim))
+
+
+def envelope_digest(data: bytes) -> bytes:
+    """`claim_digest` of the claim whose bytes (`encode_claim`) these are."""
+    return tagged_digest(CLAIM_TAG, data)
 
 
 # -- signature --------------------------------------------------------------------------------

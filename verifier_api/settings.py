@@ -42,8 +42,13 @@ class Settings(BaseSettings):
     host: Annotated[str, Field(description="Address to listen on.")] = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535, description="Port; 0: any free one.")] = 8765
     workers: Annotated[
-        int, Field(ge=1, le=64, description="Worker processes that verify proofs.")
-    ] = max(1, min(8, os.cpu_count() or 1))
+        int,
+        Field(
+            ge=1,
+            le=64,
+            description="Worker processes that verify proofs; default: a core less than there are.",
+        ),
+    ] = max(1, min(8, (os.cpu_count() or 1) - 1))
     queue_limit: Annotated[
         int, Field(ge=1, le=100_000, description="Claims that wait or are in work; more get 503.")
     ] = 512

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from circuits.canonical import MAX_INTEGER, canonical_bytes, parse_json_strict
 
-TEXTS = st.text(st.characters(exclude_categories=("Cs",)))
+TEXTS = st.text(st.characters(exclude_categories=["Cs"]))
 ASCII_TEXTS = st.text(st.characters(max_codepoint=127))
 INTEGERS = st.integers(-MAX_INTEGER, MAX_INTEGER)
 

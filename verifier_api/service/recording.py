@@ -59,7 +59,6 @@ class _Recording:
         self.connection = connection
         self.now = now
         self.instant = encode_instant(now)
-        store.expire_overdue(connection, self.instant)
         self.known = store.known_claims(connection, [item.claim.claim_id for item in items])
         open_claims = [
             item.claim
@@ -74,12 +73,12 @@ class _Recording:
         if people:
             for row in reference.rights_of(connection, people):
                 self.rights.setdefault(row.beneficiary, []).append(row)
-            for beneficiary, day in store.granted_equipment(connection, people):
+            for beneficiary, day in store.granted_equipment(connection, people, self.instant):
                 self.granted.setdefault(beneficiary, []).append(day)
         self.claims: list[dict[str, Any]] = []
         self.commitments: list[tuple[str, str]] = []
         self.events: list[dict[str, Any]] = []
-        self.circuits: list[dict[str, Any]] = []
+        self.circuits: dict[str, dict[str, Any]] = {}
 
     def record(self, items: Sequence[Examined]) -> list[str | ServiceError]:
         answers = [self._record_one(item) for item in items]
@@ -110,8 +109,8 @@ class _Recording:
         )
         answer = json.dumps(facts, ensure_ascii=False)
         self._keep(item, verdict, reason, answer, deadline)
-        if circuit_digest is not None:
-            self.circuits.append(_circuit_row(claim, circuit_digest))
+        if circuit_digest is not None and circuit_digest not in self.circuits:
+            self.circuits[circuit_digest] = _circuit_row(claim, circuit_digest)
         self.known[claim.claim_id] = item.digest, answer
         return answer
 

@@ -21,9 +21,9 @@ from sqlalchemy import Connection
 from circuits.canonical import encode_base64url
 from circuits.claim import (
     Claim,
-    claim_digest,
     decode_claim,
     encode_instant,
+    envelope_digest,
 )
 from circuits.contract import Contract
 from circuits.declaration import Declaration, DeclaredLine
@@ -207,7 +207,8 @@ class VerifierService:
             self._recording -= 1
 
     async def _examine(self, claim: Claim, envelope: bytes, actor: str) -> Examined:
-        digest = encode_base64url(claim_digest(claim))
+        # The envelope is the claim's one canonical form: `decode_claim` has seen to that.
+        digest = encode_base64url(envelope_digest(envelope))
         try:
             contract, _ = await self._checked_envelope(claim)
         except ProofRejected as error:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, case, delete, func, insert, select, update
+from sqlalchemy import Connection, Row, and_, case, delete, func, insert, or_, select, update
 
 from verifier_api.store.reference import event_row
 from verifier_api.store.schema import circuits, claims, commitments, events, notices
@@ -37,12 +37,13 @@ def used_commitments(connection: Connection, texts: Sequence[str]) -> set[str]:
 
 
 def granted_equipment(
-    connection: Connection, beneficiaries: Sequence[str]
+    connection: Connection, beneficiaries: Sequence[str], now: str
 ) -> list[tuple[str, date]]:
-    """Beneficiary and date of service of every equipment that is granted or payable."""
+    """Beneficiary and date of service of every equipment that is granted or payable ``now``."""
     query = select(claims.c.beneficiary, claims.c.date_of_service).where(
         claims.c.beneficiary.in_(beneficiaries),
         claims.c.state.in_(("granted", "payable")),
+        or_(claims.c.deadline.is_(None), claims.c.deadline >= now),
         claims.c.statement.in_(EQUIPMENT),
     )
     return [(row.beneficiary, row.date_of_service) for row in connection.execute(query)]
@@ -86,9 +87,9 @@ def insert_events(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> 
         connection.execute(insert(events), [dict(row) for row in rows])
 
 
-def note_circuits(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Name the circuits that are not named yet."""
-    wanted = {row["digest"]: row for row in rows}
+def note_circuits(connection: Connection, rows: Mapping[str, Mapping[str, Any]]) -> None:
+    """Name the circuits, by digest, that are not named yet."""
+    wanted = dict(rows)
     if not wanted:
         return
     query = select(circuits.c.digest).where(circuits.c.digest.in_(wanted))

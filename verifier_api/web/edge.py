@@ -10,7 +10,7 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -26,6 +26,9 @@ SECURITY_HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
 }
+_SECURITY = tuple(
+    (name.lower().encode(), value.encode()) for name, value in SECURITY_HEADERS.items()
+)
 UNMATCHED = "unmatched"
 METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"))
 
@@ -35,8 +38,13 @@ class RequestContext:
     """What a request is known by; ``facts`` go to its log line: ids, verdict and reason only."""
 
     request_id: str
-    language: str
+    headers: Headers
     facts: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def language(self) -> str:
+        """ "fr" or "en", as the request prefers."""
+        return preferred_language(self.headers.get("accept-language", ""))
 
 
 def context_of(request: Request) -> RequestContext:
@@ -59,8 +67,7 @@ class Edge:
             await self._app(scope, receive, send)
             return
         start = time.perf_counter()
-        language = preferred_language(Headers(scope=scope).get("accept-language", ""))
-        context = RequestContext(os.urandom(8).hex(), language)
+        context = RequestContext(os.urandom(8).hex(), Headers(scope=scope))
         scope["clairobscur.context"] = context
         status: int | None = None
 
@@ -68,10 +75,8 @@ class Edge:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                headers = MutableHeaders(scope=message)
-                headers["X-Request-Id"] = context.request_id
-                for name, value in SECURITY_HEADERS.items():
-                    headers.setdefault(name, value)
+                request_id = (b"x-request-id", context.request_id.encode())
+                message["headers"] = [*message.get("headers", ()), request_id, *_SECURITY]
             await send(message)
 
         try:
@@ -83,7 +88,7 @@ class Edge:
             if status is not None:
                 raise  # too late for an answer: the connection is cut off
             response = problem_response(
-                "internal", request_id=context.request_id, language=language
+                "internal", request_id=context.request_id, language=context.language
             )
             await response(scope, receive, send_on)
         finally:

@@ -34,6 +34,11 @@ class Parts:
         self.metrics = metrics
 
 
+async def parts_here(request: Request) -> Parts:
+    """`parts_of` as a dependency; not awaiting, but a plain function would be given a thread."""
+    return parts_of(request)
+
+
 def parts_of(request: Request) -> Parts:
     """The application's parts."""
     parts: Parts = request.app.state.parts
@@ -69,7 +74,7 @@ def allow(*scopes: Scope) -> Any:
 ANYBODY: tuple[Scope, ...] = ("optician", "reader", "auditor", "admin")
 INSURER: tuple[Scope, ...] = ("reader", "auditor", "admin")
 
-PartsHere: TypeAlias = Annotated[Parts, Depends(parts_of)]
+PartsHere: TypeAlias = Annotated[Parts, Depends(parts_here)]
 
 
 def json_response(document: Any) -> Response:
