@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+import sys
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
@@ -21,6 +22,7 @@ from verifier_api.web.problems import problem_response
 
 KEEP_ALIVE_SECONDS = 30
 BACKLOG = 2048
+SWITCH_SECONDS = 0.0005
 
 MAX_HEAD_BYTES = 32 * 2**10
 """Of a request's line and its header and trailer fields together; also of anything else that leads
