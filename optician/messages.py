@@ -248,6 +248,14 @@ PROBLEMS: Final[dict[str, tuple[str, str]]] = {
         "the service does not take what was asked for",
         "le service n'accepte pas ce qui est demandé",
     ),
+    "request_malformed": (
+        "what arrived is no request of this program: check the proxy",
+        "ce qui est arrivé n'est pas une requête de ce programme : vérifiez le proxy",
+    ),
+    "head_too_large": (
+        "what stands before the file is too large: check --to and the proxy",
+        "ce qui précède le fichier est trop grand : vérifiez --to et le proxy",
+    ),
     "token_missing": ("the service wants a token", "le service demande un jeton"),
     "token_invalid": (
         "the token is unknown, expired or revoked: ask the insurer for another",

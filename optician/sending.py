@@ -90,7 +90,8 @@ def submit(
             _verdict_lines(terminal, verdict),
             is_output_taken=False,
         )
-        raise typer.Exit(EXIT_CODES[verdict.verdict])
+    # Out here, after the output was flushed: a reader that left is noticed.
+    raise typer.Exit(EXIT_CODES[verdict.verdict])
 
 
 def _verdict_lines(terminal: Terminal, verdict: VerdictAnswer) -> list[str]:
