@@ -10,6 +10,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.routing import Match
 
 from circuits.canonical import is_field_name
 from circuits.claim import Claim
@@ -20,8 +21,9 @@ from verifier_api.service.administration import RightEnd, RightsRequest, TokenRe
 from verifier_api.service.errors import ServiceError
 from verifier_api.service.notices import Decision
 from verifier_api.service.service import ServiceOptions, VerifierService
+from verifier_api.service.writer import RETRY_AFTER_SECONDS
 from verifier_api.settings import Settings
-from verifier_api.store.database import Database
+from verifier_api.store.database import Database, StorageError
 from verifier_api.web import administration, claims, operations, reference, schemas
 from verifier_api.web.edge import Edge, context_of
 from verifier_api.web.limits import TokenLimits
@@ -91,6 +93,7 @@ def make_app(service: VerifierService, settings: Settings, metrics: Metrics) -> 
     for module in (claims, reference, administration, operations):
         app.include_router(module.router)
     app.add_exception_handler(ServiceError, _tell_refusal)
+    app.add_exception_handler(StorageError, _tell_storage)
     app.add_exception_handler(RequestValidationError, _tell_parameters)
     app.add_exception_handler(HTTPException, _tell_http)
     app.add_middleware(Edge, metrics=metrics)
@@ -124,7 +127,14 @@ async def _tell_refusal(request: Request, error: Exception) -> Response:
         places=error.places,
         reason=error.reason,
         retry_after=error.retry_after,
+        # The rest of the body may never come.
+        headers={"Connection": "close"} if error.code == "body_timeout" else None,
     )
+
+
+async def _tell_storage(request: Request, error: Exception) -> Response:
+    refusal = ServiceError("storage_unavailable", str(error), retry_after=RETRY_AFTER_SECONDS)
+    return await _tell_refusal(request, refusal)
 
 
 async def _tell_parameters(request: Request, error: Exception) -> Response:
@@ -140,9 +150,21 @@ async def _tell_parameters(request: Request, error: Exception) -> Response:
 async def _tell_http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     context = context_of(request)
-    code = _HTTP_CODES.get(error.status_code, "malformed")
+    code = _HTTP_CODES.get(error.status_code, "request_malformed")
     context.facts["problem"] = code
-    allowed = {name: value for name, value in (error.headers or {}).items() if name == "Allow"}
+    headers = {}
+    if code == "method_not_allowed":
+        headers["Allow"] = ", ".join(_methods_of(request))
     return problem_response(
-        code, request_id=context.request_id, language=context.language, headers=allowed
+        code, request_id=context.request_id, language=context.language, headers=headers
     )
+
+
+def _methods_of(request: Request) -> list[str]:
+    """Of every route of the path: the router names those of one of them only."""
+    found: set[str] = set()
+    for route in request.app.routes:
+        match, _ = route.matches(request.scope)
+        if match is not Match.NONE:
+            found |= route.methods
+    return sorted(found)

@@ -70,7 +70,10 @@ async def read_body(
 
 
 async def discard_body(request: Request, size: int = 0) -> None:
-    """Read on, up to `DISCARD_BYTES`, and keep nothing."""
+    """Read on, up to `DISCARD_BYTES`, and keep nothing. A sender who asked first whether to send is
+    not told to."""
+    if request.headers.get("expect", "").lower() == "100-continue":
+        return
     while size < DISCARD_BYTES:
         message = await request.receive()
         size += len(message.get("body", b""))
@@ -123,7 +126,8 @@ async def read_lines(
             whole = rest + line
             yield whole[:max_line], is_cut or len(whole) > max_line
             rest, is_cut = b"", False
-        rest += last
+        if not is_cut:
+            rest += last
         if len(rest) > max_line:
             rest, is_cut = rest[:max_line], True
     if rest:

@@ -27,6 +27,16 @@ class ProblemKind:
 
 
 PROBLEMS: Final[Mapping[str, ProblemKind]] = {
+    "request_malformed": ProblemKind(
+        400,
+        "The request is not HTTP as this service reads it",
+        "La requête n'est pas du HTTP tel que ce service le lit",
+    ),
+    "head_too_large": ProblemKind(
+        431,
+        "The request's line and header fields are too large",
+        "La ligne et les champs d'en-tête de la requête sont trop grands",
+    ),
     "body_too_large": ProblemKind(413, "The body is too large", "Le corps est trop grand"),
     "media_type_unsupported": ProblemKind(
         415, "This media type is not supported", "Ce type de contenu n'est pas admis"

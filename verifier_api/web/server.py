@@ -23,6 +23,7 @@ from verifier_api.web.problems import problem_response
 KEEP_ALIVE_SECONDS = 30
 BACKLOG = 2048
 SWITCH_SECONDS = 0.0005
+"""How long a thread may keep the interpreter while another waits for it."""
 
 MAX_HEAD_BYTES = 32 * 2**10
 """Of a request's line and its header and trailer fields together; also of anything else that leads
