@@ -12,6 +12,7 @@ from circuits.contract import Contract
 from circuits.document import StrictDocument
 from circuits.notices import NOTICE_REASONS, Cancellation, Invoice
 from circuits.opening import SLOT_OF, LineOpening
+from optician.answers import CancellationAnswer, ClaimSummary, InvoiceAnswer, VerdictAnswer
 from optician.claiming import _OpeningLine, _OpeningsFile
 from optician.identity import _IdentityFile
 from optician.sale import Sale, SaleCorrection, SaleItem
@@ -94,3 +95,38 @@ def test_a_verdict_has_the_keys_of_the_page(page: str) -> None:
     assert table_keys(text) == keys
     named = set(re.findall(r"`(\w+)`", text))
     assert {*verdict.milliseconds, "total"} <= named
+
+
+@pytest.mark.parametrize(
+    ("command", "following", "keys"),
+    [
+        ("submit", "optician status", {*VerdictAnswer.model_fields, "warnings"}),
+        ("status", "optician invoice", {*ClaimSummary.model_fields, "warnings"}),
+        (
+            "invoice",
+            "optician cancel",
+            {"claim_id", "date_of_delivery", "amounts", "invoice_file", "answer", "warnings"},
+        ),
+        (
+            "cancel",
+            "optician fetch",
+            {"claim_id", "cancellation_file", "answer", "warnings"},
+        ),
+        ("fetch", "verifier check", {"digest", "file", "bytes", "warnings"}),
+    ],
+)
+def test_what_is_sent_to_the_insurer_has_the_keys_of_the_page(
+    page: str, command: str, following: str, keys: set[str]
+) -> None:
+    answers = section(page, "Answers with `--json`")
+    text = answers.split(f"`optician {command}`\n")[1].split(f"`{following}`\n")[0]
+    assert table_keys(text) == keys
+
+
+def test_the_page_has_the_members_of_what_the_service_answers_to_notices(page: str) -> None:
+    answers = section(page, "Answers with `--json`")
+    for command, model in (("invoice", InvoiceAnswer), ("cancel", CancellationAnswer)):
+        text = answers.split(f"`optician {command}`\n")[1]
+        row = re.search(r"^\| `answer` \| .*: (.*); null", text, re.MULTILINE)
+        assert row is not None
+        assert set(re.findall(r"`(\w+)`", row[1])) == set(model.model_fields)
