@@ -19,7 +19,8 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from circuits.nomenclature import Family, Nomenclature, RegroupementClass, Row, encode_cell
+from circuits.nomenclature import Family, Nomenclature, RegroupementClass, Row
+from verifier_api.lpp.attributes import attributes_of
 from zk.errors import EncodingError, StatementError
 
 SOURCE = (
@@ -67,45 +68,28 @@ def _class(record: Mapping[str, str], families: Mapping[str, Family]) -> Regroup
 
 
 def _row(record: Mapping[str, str], undated: tuple[date, date]) -> Row:
-    is_lens = record["kind"] == "lens"
+    attributes = attributes_of(record)
     has_period = bool(record["valid_from"])
     if not has_period and record["valid_to"]:
         raise StatementError("an end of validity without a start")
     end = date.fromisoformat(record["valid_to"]) if record["valid_to"] else None
     values: dict[str, Any] = {
         name: record[name] or None
-        for name in ("regroupement", "regroupement_status", "scope", "kind", "price_class")
+        for name in ("regroupement", "regroupement_status", "scope", "price_class")
     }
-    values["lens_type"] = record["type"] if is_lens else None
+    values |= attributes._asdict()
     amounts: dict[str, Any] = {
         name: int(record[name]) if record[name] else None
         for name in ("max_age", "base_tariff_cents", "price_limit_cents")
     }
     return Row(
         code=int(record["lpp_code"]),
-        cell=_cell(record) if is_lens else None,
         valid_from=date.fromisoformat(record["valid_from"]) if has_period else undated[0],
         valid_to=end if has_period else undated[1],
         period_status="stated" if has_period else "assumed",
         **values,
         **amounts,
     )
-
-
-def _cell(record: Mapping[str, str]) -> str:
-    return encode_cell(
-        record["type"],
-        record["shape"],
-        _band(record["sphere_near"], record["sphere_far"]),
-        record["cylinder"] or None,
-        _band(record["s_near"], record["s_far"]),
-    )
-
-
-def _band(near: str, far: str) -> tuple[str, str] | None:
-    if bool(near) != bool(far):
-        raise StatementError("a band with one end only")
-    return (near, far) if near else None
 
 
 def _read(path: Path) -> list[dict[str, str]]:
