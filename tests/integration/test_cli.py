@@ -1014,21 +1014,21 @@ def test_the_columns_are_explained(console: Console) -> None:
         assert word in page
 
 
-def test_contract_show_refuses_caps_for_classes_that_do_not_exist(console: Console) -> None:
+def test_contracts_show_refuses_caps_for_classes_that_do_not_exist(console: Console) -> None:
     contract = json.loads(CONTRACT.read_bytes()) | {"price_caps_cents": {"VX9": 100}}
     (console.folder / "contract.json").write_text(json.dumps(contract))
-    done = console.verifier("contract", "show", "contract.json")
+    done = console.verifier("contracts", "show", "contract.json")
     assert done.code == 2
     assert "price_caps_cents.VX9" in done.err
 
 
-def test_contract_show_tells_the_digest(console: Console) -> None:
-    done = console.verifier("contract", "show", CONTRACT, "--json")
+def test_contracts_show_tells_the_digest(console: Console) -> None:
+    done = console.verifier("contracts", "show", CONTRACT, "--json")
     assert done.code == 0
     shown = json.loads(done.out)
     assert decode_base64url(shown["digest"]) == contract_digest(load_sample("responsable"))
     assert shown["reimbursement_ceilings_cents"]["f"] == 80_000
-    plain = console.verifier("contract", "show", CONTRACT)
+    plain = console.verifier("contracts", "show", CONTRACT)
     assert f"digest: {shown['digest']}" in plain.out
     assert "statements: line, equipment, pair" in plain.out
     assert "frame_ceiling: 100.00 €" in plain.out
