@@ -27,7 +27,6 @@ from tests.support import service_answers as canned
 from tests.support.canned_service import Canned, CannedService, serving
 from tests.support.commands import Console, Done, run_process
 from tests.support.service_answers import TOKEN
-from verifier_api.service.life import REASON_TITLES
 from verifier_api.web import problems as web_problems
 
 pytestmark = pytest.mark.integration
@@ -299,13 +298,6 @@ def test_a_problem_of_a_newer_service(shop: Console, service: CannedService) -> 
     done = ask(shop, service, "submit", "--lang", "fr")
     assert done.code == 2
     assert "moon_phase: moon_phase en français: in detail" in done.err
-
-
-def test_every_problem_and_reason_of_the_service_is_known_to_the_optician() -> None:
-    assert PROBLEMS.keys() == web_problems.PROBLEMS.keys()
-    assert NEXT_STEPS.keys() == REASON_TITLES.keys()
-    for texts in (*PROBLEMS.values(), *NEXT_STEPS.values(), *NOTICE_PROBLEMS.values()):
-        assert all(texts)
 
 
 def test_a_busy_service_is_asked_again(shop: Console, service: CannedService, claim: Claim) -> None:

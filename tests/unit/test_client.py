@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import logging
 import random
+import re
 import ssl
 import traceback
 from collections.abc import Callable, Iterator
@@ -360,6 +361,14 @@ def test_what_json_cannot_hold_is_not_sent() -> None:
             service.client().decide("c1", "grant", note)  # type: ignore[arg-type]
         assert refused.value.__context__ is None
     assert service.requests == []
+
+
+def test_every_method_is_called_here() -> None:
+    methods = {name for name in vars(ServiceClient) if not name.startswith("_")}
+    text = Path(__file__).read_text(encoding="utf-8")
+    # `claims` asks for its pages by `claims_page`.
+    own = methods - {"claims_page", "close"}
+    assert {name for name in own if not re.search(rf"client(\(.*\))?\.{name}\(", text)} == set()
 
 
 # -- batches ----------------------------------------------------------------------------------
@@ -737,6 +746,13 @@ def test_a_certificate_that_is_not_trusted_is_not_tried_again(claim: Claim) -> N
     assert len(service.requests) == 1
 
 
+def test_a_request_that_cannot_be_sent_is_not_tried_again(claim: Claim) -> None:
+    service = Service(httpx2.LocalProtocolError("illegal header"))
+    with pytest.raises(ServiceUnreachable, match="no such request can be sent"):
+        service.client().submit_claim(claim)
+    assert len(service.requests) == 1
+
+
 def test_an_answer_that_breaks_off_is_asked_for_again(claim: Claim) -> None:
     def broken() -> Iterator[bytes]:
         yield b"{"
@@ -911,6 +927,10 @@ def test_a_fresh_token_is_not_shown_by_repr(caplog: pytest.LogCaptureFixture) ->
     with pytest.raises(ServiceAnswerInvalid) as refused:
         service.client().create_token("reader")
     assert "co_fresh_secret" not in _shown(refused.value)
+
+
+def test_a_call_does_not_show_what_it_sends() -> None:
+    assert "passphrase" not in repr(calls.Call("POST", "/v1/claims", body=b"passphrase"))
 
 
 def test_the_address_is_told_by_repr() -> None:
