@@ -188,9 +188,7 @@ class Load:
     seconds: float
 
 
-def put_load(
-    url: str, path: str, bodies: Sequence[bytes], token: str, expect: bytes = b""
-) -> Load:
+def put_load(url: str, path: str, bodies: Sequence[bytes], token: str, expect: bytes = b"") -> Load:
     """Send every body once over `CONNECTIONS` connections that each wait for their answers.
 
     An answer that does not contain ``expect`` counts as an error with status 0.
@@ -249,9 +247,7 @@ def quantile(values: Sequence[float], share: float) -> float:
 # -- rounds -------------------------------------------------------------------------------------
 
 
-def verify_seconds(
-    claims: Sequence[Claim], size: int, parts: Any, generators: Generators
-) -> float:
+def verify_seconds(claims: Sequence[Claim], size: int, parts: Any, generators: Generators) -> float:
     """CPU seconds a claim of `verify_batch`, in batches of ``size``."""
     _, contract, nomenclature = parts
     items = []

@@ -66,6 +66,9 @@ class _Worker:
                 _keep(self.contracts, digest, parse_contract(document))
             else:
                 _keep(self.nomenclatures, digest, Nomenclature.parse(document))
+        if documents:
+            gc.collect()
+            gc.freeze()  # tables live long: spare the garbage collector looking them through
 
 
 def _keep(kept: OrderedDict[str, Kept], digest: str, document: Kept) -> None:

@@ -10,7 +10,19 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, case, delete, func, insert, or_, select, update
+from sqlalchemy import (
+    Connection,
+    Row,
+    and_,
+    bindparam,
+    case,
+    delete,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
 
 from verifier_api.store.reference import event_row
 from verifier_api.store.schema import circuits, claims, commitments, events, notices
@@ -22,31 +34,38 @@ SWEEP = 500
 
 # -- reading for decisions ----------------------------------------------------------------------
 
+# Built once: putting a query together takes longer than asking it.
+_NAMED: BindParameter[str] = bindparam("named", expanding=True)
+_KNOWN = select(claims.c.claim_id, claims.c.claim_digest, claims.c.answer).where(
+    claims.c.claim_id.in_(_NAMED)
+)
+_USED = select(commitments.c.commitment).where(commitments.c.commitment.in_(_NAMED))
+_GRANTED = select(claims.c.beneficiary, claims.c.date_of_service).where(
+    claims.c.beneficiary.in_(_NAMED),
+    claims.c.state.in_(("granted", "payable")),
+    claims.c.statement.in_(EQUIPMENT),
+    or_(claims.c.deadline.is_(None), claims.c.deadline >= bindparam("now")),
+)
+_CIRCUITS = select(circuits.c.digest).where(circuits.c.digest.in_(_NAMED))
+
 
 def known_claims(connection: Connection, claim_ids: Sequence[str]) -> dict[str, tuple[str, str]]:
     """By id: digest and answer of the claims that are recorded."""
-    query = select(claims.c.claim_id, claims.c.claim_digest, claims.c.answer)
-    rows = connection.execute(query.where(claims.c.claim_id.in_(claim_ids)))
+    rows = connection.execute(_KNOWN, {"named": claim_ids})
     return {row.claim_id: (row.claim_digest, row.answer) for row in rows}
 
 
 def used_commitments(connection: Connection, texts: Sequence[str]) -> set[str]:
     """Those of ``texts`` that a claim uses."""
-    query = select(commitments.c.commitment).where(commitments.c.commitment.in_(texts))
-    return set(connection.execute(query).scalars())
+    return set(connection.execute(_USED, {"named": texts}).scalars())
 
 
 def granted_equipment(
     connection: Connection, beneficiaries: Sequence[str], now: str
 ) -> list[tuple[str, date]]:
     """Beneficiary and date of service of every equipment that is granted or payable ``now``."""
-    query = select(claims.c.beneficiary, claims.c.date_of_service).where(
-        claims.c.beneficiary.in_(beneficiaries),
-        claims.c.state.in_(("granted", "payable")),
-        or_(claims.c.deadline.is_(None), claims.c.deadline >= now),
-        claims.c.statement.in_(EQUIPMENT),
-    )
-    return [(row.beneficiary, row.date_of_service) for row in connection.execute(query)]
+    rows = connection.execute(_GRANTED, {"named": beneficiaries, "now": now})
+    return [(row.beneficiary, row.date_of_service) for row in rows]
 
 
 def find_claim(connection: Connection, claim_id: str) -> Row[Any] | None:
@@ -92,8 +111,7 @@ def note_circuits(connection: Connection, rows: Mapping[str, Mapping[str, Any]])
     wanted = dict(rows)
     if not wanted:
         return
-    query = select(circuits.c.digest).where(circuits.c.digest.in_(wanted))
-    for digest in connection.execute(query).scalars():
+    for digest in connection.execute(_CIRCUITS, {"named": list(wanted)}).scalars():
         del wanted[digest]
     if wanted:
         connection.execute(insert(circuits), [dict(row) for row in wanted.values()])

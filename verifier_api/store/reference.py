@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, insert, or_, select, update
+from sqlalchemy import Connection, Row, and_, bindparam, insert, or_, select, update
 
 from verifier_api.store.schema import (
     changes,
@@ -181,10 +181,17 @@ def right_rows(
     return connection.execute(query).all()
 
 
+# Built once: putting a query together takes longer than asking it.
+_RIGHTS_OF = (
+    select(rights)
+    .where(rights.c.beneficiary.in_(bindparam("named", expanding=True)))
+    .order_by(rights.c.valid_from)
+)
+
+
 def rights_of(connection: Connection, beneficiaries: Sequence[str]) -> Sequence[Row[Any]]:
     """All rights of these beneficiaries, by first day."""
-    query = select(rights).where(rights.c.beneficiary.in_(beneficiaries))
-    return connection.execute(query.order_by(rights.c.valid_from)).all()
+    return connection.execute(_RIGHTS_OF, {"named": beneficiaries}).all()
 
 
 def add_rights(connection: Connection, values: Sequence[Mapping[str, Any]]) -> None:

@@ -4,6 +4,7 @@ grow, and problems for requests that are no HTTP."""
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import socket
 import sys
@@ -258,4 +259,6 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self.started:
+            gc.collect()
+            gc.freeze()  # what is there now stays: the collector need not look it through
             self._when_ready()
