@@ -49,7 +49,7 @@ def add_contract(
     """The digest (base64url) of the contract, now a version in force from ``in_force_from`` (by
     default from its first day). The same contract again changes nothing.
 
-    A price cap must be for a class that some nomenclature knows. Raises `ServiceError`.
+    Price caps must be for classes that one of the nomenclatures knows. Raises `ServiceError`.
     """
     try:
         contract = parse_contract(document)
@@ -71,10 +71,16 @@ def add_contract(
         if not tables:
             problem = "price_caps_cents: add a nomenclature first; no class is known"
             raise ServiceError("reference_invalid", problem, places=("price_caps_cents",))
-        try:
-            require_classes_known(contract, Nomenclature.parse(tables[0].document))
-        except StatementError as error:
-            raise _invalid(error, "price_caps_cents") from None
+        refusals = []
+        for row in tables:  # a class may have gone since the contract's time
+            try:
+                require_classes_known(contract, Nomenclature.parse(row.document))
+            except StatementError as error:
+                refusals.append(error)
+            else:
+                break
+        else:
+            raise _invalid(refusals[0], "price_caps_cents")
     values = {
         "digest": digest,
         "insurer_id": contract.insurer_id,

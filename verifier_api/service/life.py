@@ -76,13 +76,13 @@ REASON_TITLES: Final[dict[str, tuple[str, str]]] = {
         REASONS["statement_not_allowed"],
         "le contrat n'admet pas ce type de preuve",
     ),
-    "ground_not_allowed": (
-        REASONS["ground_not_allowed"],
-        "le contrat n'admet pas ce motif de renouvellement anticipé",
-    ),
     "floor": (
         REASONS["floor"],
         "un code se cache parmi moins de possibilités que le contrat n'en exige",
+    ),
+    "ground_not_allowed": (
+        REASONS["ground_not_allowed"],
+        "le contrat n'admet pas ce motif de renouvellement anticipé",
     ),
     "ceiling_exceeded": (
         REASONS["ceiling_exceeded"],
