@@ -34,8 +34,8 @@ from optician.answers import Answer, ProblemAnswer
 MAX_ANSWER_BYTES = 16 * 2**20
 MAX_PROBLEM_BYTES = 64 * 2**10
 MAX_ANSWER_SECONDS = 600.0
-"""For one attempt, looked at whenever a part of the answer's body comes. A single silence is limited
-by the timeout, and so is each in an answer's head, which has at most 100 KiB."""
+"""For one attempt, looked at whenever a part of the body comes. The timeout limits a single
+silence, also in an answer's head, which has at most 100 KiB."""
 
 DEFAULT_TIMEOUT = 60.0
 DEFAULT_RETRIES = 4
