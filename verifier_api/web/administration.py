@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 from datetime import date
 from typing import Annotated, Any
 
@@ -29,7 +30,7 @@ from verifier_api.service.administration import (
 )
 from verifier_api.service.errors import ServiceError
 from verifier_api.store import reference
-from verifier_api.web import schemas
+from verifier_api.web import examples, schemas
 from verifier_api.web.bodies import decode_body, read_body
 from verifier_api.web.routing import (
     INSURER,
@@ -46,9 +47,11 @@ MAX_PAGE = 500
 
 router = APIRouter(prefix="/v1")
 
-TokenId = Annotated[str, Path(pattern=r"^[0-9a-f]{16}$")]
-KeyId = Annotated[str, Path(pattern=r"^[A-Za-z0-9_-]{43}$")]
+TokenId = Annotated[str, Path(pattern=r"^[0-9a-f]{16}$", examples=[examples.TOKEN_ID])]
+KeyId = Annotated[str, Path(pattern=r"^[A-Za-z0-9_-]{43}$", examples=[examples.KEY_ID])]
 Admin = Annotated[Principal, allow("admin")]
+
+_CURSOR = re.compile(r"[\w-]{16,64}/[\w.-]{1,64}/\d{4}-\d{2}-\d{2}", re.ASCII)
 
 
 # -- tokens -------------------------------------------------------------------------------------
@@ -71,9 +74,7 @@ async def list_tokens(parts: PartsHere, _principal: Admin) -> Response:
     tags=["administration"],
     summary="Make a token",
     responses=answers(schemas.TokenCreated, has_body=True, description="Told this once."),
-    openapi_extra=body_of(
-        TokenRequest, example={"scope": "optician", "optician_id": "shop-1", "label": "till 2"}
-    ),
+    openapi_extra=body_of(TokenRequest, example=examples.TOKEN),
 )
 async def post_token(request: Request, parts: PartsHere, principal: Admin) -> Response:
     """Only its hash is kept."""
@@ -153,8 +154,12 @@ async def list_keys(
     "/keys",
     tags=["administration"],
     summary="Register opticians' keys",
-    responses=answers(schemas.KeyList, "reference_invalid", "already_exists", has_body=True),
-    openapi_extra=body_of(KeysRequest),
+    responses=answers(
+        schemas.KeyList,
+        *("version_unsupported", "reference_invalid", "already_exists"),
+        has_body=True,
+    ),
+    openapi_extra=body_of(KeysRequest, example=examples.KEYS),
 )
 async def post_keys(request: Request, parts: PartsHere, principal: Admin) -> Response:
     """All or none, in the form of the file that `optician keygen` writes."""
@@ -214,7 +219,7 @@ async def list_rights(
     tags=["administration"],
     summary="Record rights of beneficiaries",
     responses=answers(schemas.RightsAdded, "already_exists", has_body=True),
-    openapi_extra=body_of(RightsRequest),
+    openapi_extra=body_of(RightsRequest, example=examples.RIGHTS),
 )
 async def post_rights(request: Request, parts: PartsHere, principal: Admin) -> Response:
     """All or none; the same right again changes nothing."""
@@ -234,7 +239,7 @@ async def post_rights(request: Request, parts: PartsHere, principal: Admin) -> R
     tags=["administration"],
     summary="End a right",
     responses=answers(schemas.RightEnded, "not_found", has_body=True),
-    openapi_extra=body_of(RightEnd),
+    openapi_extra=body_of(RightEnd, example=examples.RIGHT_END),
 )
 async def post_right_end(request: Request, parts: PartsHere, principal: Admin) -> Response:
     """The period that holds on that day ends with it."""
@@ -255,6 +260,8 @@ def _encode_cursor(row: Any) -> str:
 def _decode_cursor(cursor: str) -> tuple[str, str, date]:
     try:
         text = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode("ascii")
+        if not _CURSOR.fullmatch(text):
+            raise ValueError
         beneficiary, contract_id, day = text.split("/")
         return beneficiary, contract_id, date.fromisoformat(day)
     except ValueError:

@@ -8,6 +8,7 @@ from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.routing import Match
@@ -44,6 +45,7 @@ _BODY_MODELS = (
     *(Claim, Contract, Invoice, Cancellation, Decision, TokenRequest, RightsRequest, RightEnd),
     *(administration.KeysRequest, schemas.Problem, schemas.BatchLine),
 )
+_MODULES = (claims, reference, administration, operations)
 _HTTP_CODES = {404: "not_found", 405: "method_not_allowed"}
 
 
@@ -82,6 +84,7 @@ def make_app(service: VerifierService, settings: Settings, metrics: Metrics) -> 
         version=version_text(),
         description=ABOUT,
         lifespan=life,
+        openapi_url=None,  # a route of our own tells it
         docs_url=None,  # its pages would load scripts from other hosts
         redoc_url=None,
         redirect_slashes=False,
@@ -90,7 +93,7 @@ def make_app(service: VerifierService, settings: Settings, metrics: Metrics) -> 
         settings.rate_per_second, settings.rate_burst, settings.concurrency_per_token
     )
     app.state.parts = Parts(service, settings, limits, metrics)
-    for module in (claims, reference, administration, operations):
+    for module in _MODULES:
         app.include_router(module.router)
     app.add_exception_handler(ServiceError, _tell_refusal)
     app.add_exception_handler(StorageError, _tell_storage)
@@ -109,7 +112,7 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
         schemes["bearer"] = {"type": "http", "scheme": "bearer"}
         for path, operations_of in document["paths"].items():
             for operation in operations_of.values():
-                if path not in ("/healthz", "/readyz"):
+                if path not in operations.OPEN_PATHS:
                     operation["security"] = [{"bearer": []}]
         app.openapi_schema = document
     return app.openapi_schema
@@ -163,8 +166,8 @@ async def _tell_http(request: Request, error: Exception) -> Response:
 def _methods_of(request: Request) -> list[str]:
     """Of every route of the path: the router names those of one of them only."""
     found: set[str] = set()
-    for route in request.app.routes:
-        match, _ = route.matches(request.scope)
-        if match is not Match.NONE:
-            found |= route.methods
+    for module in _MODULES:
+        for route in module.router.routes:
+            if isinstance(route, APIRoute) and route.matches(request.scope)[0] is not Match.NONE:
+                found |= route.methods or set()
     return sorted(found)

@@ -86,7 +86,8 @@ def decode_body(model: type[Model], data: bytes, max_bytes: int, what: str) -> M
     try:
         return parse_document(model, data, max_bytes=max_bytes, what=what)
     except (EncodingError, StatementError) as error:
-        raise refusal_of(error, data) from None
+        has_versions = "format_version" in model.model_fields
+        raise refusal_of(error, data if has_versions else b"") from None
 
 
 def refusal_of(error: EncodingError | StatementError, data: bytes = b"") -> ServiceError:
@@ -103,6 +104,14 @@ def refusal_of(error: EncodingError | StatementError, data: bytes = b"") -> Serv
     _, _, problems = str(error).partition(": ")
     places = [place for place in _PLACE.findall(problems) if _is_place(place)]
     return ServiceError("fields_invalid", str(error), places=list(dict.fromkeys(places)))
+
+
+def reference_refusal_of(error: EncodingError | StatementError, data: bytes = b"") -> ServiceError:
+    """The same for reference data: what no single field is to blame for is "reference_invalid"."""
+    refusal = refusal_of(error, data)
+    if refusal.code == "fields_invalid" and not refusal.places:
+        return ServiceError("reference_invalid", refusal.detail)
+    return refusal
 
 
 async def read_lines(

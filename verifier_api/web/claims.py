@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from datetime import date, datetime
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Query, Request
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from circuits.claim import MAX_CLAIM_BYTES, Claim, decode_claim, encode_instant
+from circuits.claim import MAX_CLAIM_BYTES, Claim, decode_claim
 from circuits.contract import StatementName
 from circuits.notices import MAX_NOTICE_BYTES, Cancellation, Invoice
 from verifier_api.service.access import Principal
@@ -21,7 +20,7 @@ from verifier_api.service.life import State
 from verifier_api.service.notices import Decision
 from verifier_api.service.pool import GIVEN_UP
 from verifier_api.store.claims import ClaimFilter
-from verifier_api.web import schemas
+from verifier_api.web import examples, schemas
 from verifier_api.web.bodies import (
     NDJSON,
     check_headers,
@@ -33,6 +32,9 @@ from verifier_api.web.bodies import (
 from verifier_api.web.edge import context_of
 from verifier_api.web.routing import (
     ANYBODY,
+    Day,
+    InstantText,
+    Name,
     PartsHere,
     allow,
     answers,
@@ -49,8 +51,9 @@ WINDOW = 128
 
 router = APIRouter(prefix="/v1")
 
-ClaimId = Annotated[str, Path(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
-Name = Annotated[str | None, Query(max_length=64)]
+ClaimId = Annotated[
+    str, Path(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$", examples=[examples.CLAIM_ID])
+]
 
 
 @router.post(
@@ -65,7 +68,7 @@ Name = Annotated[str | None, Query(max_length=64)]
         has_body=True,
         description="The verdict, recorded. The same bytes get the same answer for ever.",
     ),
-    openapi_extra=body_of(Claim),
+    openapi_extra=body_of(Claim, example=examples.CLAIM),
 )
 async def submit(request: Request, parts: PartsHere) -> Response:
     """Checks, in this order: size, form, version, token, the optician's key and signature, contract
@@ -102,14 +105,16 @@ async def list_claims(
     principal: Annotated[Principal, allow(*ANYBODY)],
     state: Annotated[State | None, Query()] = None,
     verdict: Annotated[Literal["granted", "refused", "pending"] | None, Query()] = None,
-    reason: Annotated[str | None, Query(pattern=r"^[a-z_]{1,40}$")] = None,
-    optician_id: Name = None,
-    contract_id: Name = None,
+    reason: Annotated[
+        str | None, Query(pattern=r"^[a-z_]{1,40}$", examples=["renewal_too_early"])
+    ] = None,
+    optician_id: Annotated[Name | None, Query(examples=["golden-optician"])] = None,
+    contract_id: Annotated[Name | None, Query(examples=["responsable-2020"])] = None,
     statement: Annotated[StatementName | None, Query()] = None,
-    date_from: Annotated[date | None, Query(description="Day of service, included.")] = None,
-    date_to: Annotated[date | None, Query(description="Day of service, included.")] = None,
-    received_from: Annotated[datetime | None, Query(description="Included.")] = None,
-    received_to: Annotated[datetime | None, Query(description="Included.")] = None,
+    date_from: Annotated[Day | None, Query(description="Day of service, included.")] = None,
+    date_to: Annotated[Day | None, Query(description="Day of service, included.")] = None,
+    received_from: Annotated[InstantText | None, Query(description="Included.")] = None,
+    received_to: Annotated[InstantText | None, Query(description="Included.")] = None,
     limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 50,
     cursor: Annotated[str | None, Query(max_length=64)] = None,
 ) -> Response:
@@ -123,8 +128,8 @@ async def list_claims(
         statement,
         date_from,
         date_to,
-        _instant(received_from, "received_from"),
-        _instant(received_to, "received_to"),
+        received_from,
+        received_to,
     )
     return json_response(await parts.service.list_claims(chosen, principal, cursor, limit))
 
@@ -152,7 +157,7 @@ async def show_claim(
         *("parameter_invalid", "overloaded"),
         has_body=True,
     ),
-    openapi_extra=body_of(Invoice),
+    openapi_extra=body_of(Invoice, example=examples.INVOICE),
 )
 async def invoice(
     claim_id: ClaimId,
@@ -181,7 +186,7 @@ async def invoice(
         *("parameter_invalid", "overloaded"),
         has_body=True,
     ),
-    openapi_extra=body_of(Cancellation),
+    openapi_extra=body_of(Cancellation, example=examples.CANCELLATION),
 )
 async def cancel(
     claim_id: ClaimId,
@@ -208,7 +213,7 @@ async def cancel(
         *("not_found", "state_conflict", "parameter_invalid", "overloaded"),
         has_body=True,
     ),
-    openapi_extra=body_of(Decision, example={"decision": "grant", "note": "file 17"}),
+    openapi_extra=body_of(Decision, example=examples.DECISION),
 )
 async def decide(
     claim_id: ClaimId,
@@ -231,7 +236,7 @@ async def decide(
     tags=["proofs"],
     summary="Verify a claim by itself; nothing is recorded",
     responses=answers(schemas.StatelessVerdict, "version_unsupported", "overloaded", has_body=True),
-    openapi_extra=body_of(Claim),
+    openapi_extra=body_of(Claim, example=examples.CLAIM),
 )
 async def verify(
     request: Request, parts: PartsHere, _principal: Annotated[Principal, allow(*ANYBODY)]
@@ -260,12 +265,11 @@ class _Stream(StreamingResponse):
     summary="Verify claims line by line, streamed; nothing is recorded",
     responses=answers(
         None,
-        "overloaded",
-        has_body=True,
+        *("media_type_unsupported", "content_encoding_unsupported"),
         description="JSON Lines: one verdict a line of the body, in order (schema BatchLine).",
         media_type=NDJSON,
     ),
-    openapi_extra=body_of(None, NDJSON),
+    openapi_extra=body_of(None, NDJSON, examples.CLAIM_LINES),
 )
 async def verify_batch(
     request: Request, parts: PartsHere, _principal: Annotated[Principal, allow(*ANYBODY)]
@@ -359,13 +363,3 @@ def _decode_claim(data: bytes) -> Claim:
         return decode_claim(data)
     except (EncodingError, StatementError) as error:
         raise refusal_of(error, data) from None
-
-
-def _instant(given: datetime | None, name: str) -> str | None:
-    if given is None:
-        return None
-    if given.tzinfo is None:
-        raise ServiceError(
-            "parameter_invalid", f"{name}: a time zone is needed, such as Z", places=(name,)
-        )
-    return encode_instant(given)

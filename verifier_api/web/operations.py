@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from typing import Annotated
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from verifier_api.service.access import Principal
@@ -15,6 +16,8 @@ from verifier_api.web.routing import INSURER, PartsHere, allow, answers, json_re
 router = APIRouter(tags=["operations"])
 
 NOT_READY = 503
+OPEN_PATHS = ("/healthz", "/readyz", "/openapi.json")
+"""What takes no token."""
 
 
 @router.get(
@@ -50,3 +53,16 @@ async def ready(parts: PartsHere) -> Response:
 async def metrics(parts: PartsHere, _principal: Annotated[Principal, allow(*INSURER)]) -> Response:
     """Counts and times, no ids."""
     return Response(parts.metrics.text(), media_type=CONTENT_TYPE)
+
+
+@router.get(
+    "/openapi.json",
+    summary="This document",
+    responses=answers(None, has_token=False, media_type="application/json"),
+)
+async def openapi(request: Request) -> Response:
+    """OpenAPI 3.1. No token."""
+    state = request.app.state
+    if not hasattr(state, "openapi_text"):
+        state.openapi_text = json.dumps(request.app.openapi(), ensure_ascii=False)
+    return json_response(state.openapi_text)

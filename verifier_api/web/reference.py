@@ -4,37 +4,36 @@ administrator's."""
 from __future__ import annotations
 
 import asyncio
-from datetime import date
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Request
 from starlette.responses import Response
 
-from circuits.contract import MAX_CONTRACT_BYTES, Contract
-from circuits.nomenclature import MAX_NOMENCLATURE_BYTES, Nomenclature
+from circuits.contract import MAX_CONTRACT_BYTES, Contract, parse_contract
+from circuits.nomenclature import CLASS_PATTERN, MAX_NOMENCLATURE_BYTES, Nomenclature
 from verifier_api.service.access import Principal
 from verifier_api.service.administration import add_contract, add_nomenclature
-from verifier_api.service.errors import ServiceError
-from verifier_api.web import schemas
-from verifier_api.web.bodies import read_body
+from verifier_api.web import examples, schemas
+from verifier_api.web.bodies import read_body, reference_refusal_of
 from verifier_api.web.routing import (
     ANYBODY,
+    Day,
     PartsHere,
     allow,
     answers,
     body_of,
     json_response,
 )
-from zk.errors import ZkError
+from zk.errors import EncodingError, StatementError
 
 router = APIRouter(prefix="/v1")
 
-DigestPath = Annotated[str, Path(pattern=r"^[A-Za-z0-9_-]{43}$")]
+DigestPath = Annotated[str, Path(pattern=r"^[A-Za-z0-9_-]{43}$", examples=[examples.DIGEST])]
 InForceFrom = Annotated[
-    date | None, Query(description="Default: the first day of the document's own validity.")
+    Day | None, Query(description="Default: the first day of the document's own validity.")
 ]
-Day = Annotated[
-    date | None, Query(alias="date", description="Default: today, or the table's last day.")
+OnDay = Annotated[
+    Day | None, Query(alias="date", description="Default: today, or the table's last day.")
 ]
 
 
@@ -70,10 +69,10 @@ async def show_contract(
     summary="Add a version of a contract",
     responses=answers(
         schemas.ContractEntry,
-        *("reference_invalid", "already_exists", "parameter_invalid"),
+        *("version_unsupported", "reference_invalid", "already_exists", "parameter_invalid"),
         has_body=True,
     ),
-    openapi_extra=body_of(Contract),
+    openapi_extra=body_of(Contract, example=examples.CONTRACT),
 )
 async def post_contract(
     request: Request,
@@ -83,6 +82,10 @@ async def post_contract(
 ) -> Response:
     """Never edited: a correction is another version, in force from another day."""
     data = await read_body(request, MAX_CONTRACT_BYTES, parts.settings.body_seconds)
+    try:
+        parse_contract(data)
+    except (EncodingError, StatementError) as error:
+        raise reference_refusal_of(error, data) from None
     service = parts.service
     digest = await service.administer(
         lambda connection: add_contract(
@@ -116,7 +119,7 @@ async def show_nomenclature(
     digest: DigestPath,
     parts: PartsHere,
     _principal: Annotated[Principal, allow(*ANYBODY)],
-    day: Day = None,
+    day: OnDay = None,
 ) -> Response:
     """Every class with its codes and cells, counted."""
     return json_response(await parts.service.nomenclature(digest, day))
@@ -130,10 +133,10 @@ async def show_nomenclature(
 )
 async def show_class(
     digest: DigestPath,
-    regroupement: Annotated[str, Path(pattern=r"^[A-Z][A-Z0-9][0-9]$")],
+    regroupement: Annotated[str, Path(pattern=CLASS_PATTERN, examples=[examples.CLASS])],
     parts: PartsHere,
     _principal: Annotated[Principal, allow(*ANYBODY)],
-    day: Day = None,
+    day: OnDay = None,
 ) -> Response:
     """What a hidden code of the class may be."""
     return json_response(await parts.service.nomenclature_class(digest, regroupement, day))
@@ -168,7 +171,7 @@ async def nomenclature_file(
         *("reference_invalid", "already_exists", "parameter_invalid"),
         has_body=True,
     ),
-    openapi_extra=body_of(None, example="the nomenclature's file"),
+    openapi_extra=body_of(None, example=examples.NOMENCLATURE),
 )
 async def post_nomenclature(
     request: Request,
@@ -181,8 +184,8 @@ async def post_nomenclature(
     service = parts.service
     try:
         table = await asyncio.to_thread(Nomenclature.parse, data)
-    except ZkError as error:
-        raise ServiceError("reference_invalid", str(error)) from None
+    except (EncodingError, StatementError) as error:
+        raise reference_refusal_of(error) from None
     digest = await service.administer(
         lambda connection: add_nomenclature(
             connection, table, data, in_force_from, principal.token_id, service.clock()

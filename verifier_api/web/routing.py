@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
+from datetime import datetime
 from typing import Annotated, Any, TypeAlias
 
 from fastapi import Depends, Request
-from pydantic import BaseModel
+from pydantic import AfterValidator, BaseModel, Field, TypeAdapter
 from starlette.responses import Response
 
+from circuits.claim import Instant
+from circuits.document import IsoDate
 from verifier_api.service.access import Principal, Scope
 from verifier_api.service.errors import ServiceError
 from verifier_api.service.service import VerifierService
 from verifier_api.settings import Settings
+from verifier_api.web import examples
+from verifier_api.web.bodies import JSON
 from verifier_api.web.edge import context_of
 from verifier_api.web.limits import TokenLimits
 from verifier_api.web.metrics import Metrics
@@ -71,8 +76,25 @@ def allow(*scopes: Scope) -> Any:
     return Depends(dependency)
 
 
+_INSTANT: TypeAdapter[datetime] = TypeAdapter(Instant)
+
+
+def _checked_instant(text: str) -> str:
+    _INSTANT.validate_python(text)
+    return text
+
+
 ANYBODY: tuple[Scope, ...] = ("optician", "reader", "auditor", "admin")
 INSURER: tuple[Scope, ...] = ("reader", "auditor", "admin")
+
+Name: TypeAlias = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+Day: TypeAlias = Annotated[IsoDate, Field(examples=[examples.DAY])]
+InstantText: TypeAlias = Annotated[
+    str,
+    AfterValidator(_checked_instant),
+    Field(examples=[examples.INSTANT], json_schema_extra={"format": "date-time"}),
+]
+"""An instant as documents write it, kept as text: so written, texts sort as time does."""
 
 PartsHere: TypeAlias = Annotated[Parts, Depends(parts_here)]
 
@@ -121,7 +143,7 @@ def answers(
     if model is not None:
         success["model"] = model
     if media_type is not None:
-        success["content"] = {media_type: {"schema": {"type": "string"}}}
+        success["content"] = {media_type: {"schema": {"type": _type_of(media_type)}}}
     described: dict[int | str, dict[str, Any]] = {200: success}
     by_status: dict[int, list[str]] = {}
     for code in dict.fromkeys(listed):
@@ -159,11 +181,15 @@ def _example(code: str) -> dict[str, Any]:
     }
 
 
+def _type_of(media_type: str) -> str:
+    return "object" if media_type == JSON else "string"
+
+
 def body_of(
-    model: type[BaseModel] | None, media_type: str = "application/json", example: Any = None
+    model: type[BaseModel] | None, media_type: str = JSON, example: Any = None
 ) -> dict[str, Any]:
     """``openapi_extra`` of a route that reads its body by itself."""
-    schema: dict[str, Any] = {"type": "string"}
+    schema: dict[str, Any] = {"type": _type_of(media_type)}
     if model is not None:
         schema = {"$ref": f"#/components/schemas/{model.__name__}"}
     content: dict[str, Any] = {"schema": schema}
