@@ -16,6 +16,7 @@ from demo.after_chapters import tell_audit, tell_batch, tell_pair, tell_times
 from demo.cases import World
 from demo.claim_chapters import Files, make_keys, tell_claim, tell_sale, tell_verdict
 from demo.lie_chapters import tell_lies
+from demo.service_chapter import tell_service
 from demo.stage import Stage, Unbroken
 from demo.words import LANGUAGES, Language, Speaker
 
@@ -35,6 +36,7 @@ def tell(stage: Stage, folder: Path, batch: int) -> None:
     sale = tell_sale(stage, world, files)
     case = tell_claim(stage, world, files, sale)
     claim = tell_verdict(stage, world, files)
+    tell_service(stage, world, files)
     liars = tell_lies(stage, world)
     tell_audit(stage, files, claim)
     pair = tell_pair(stage, world, case)

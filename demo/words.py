@@ -146,7 +146,43 @@ WORDS: Final[dict[str, tuple[str, str]]] = {
         "été livré, aucune preuve ne le dit ; mais le sceau est signé et peut s'ouvrir, et mentir "
         "coûte cher.[/]",
     ),
-    # -- 4 lies ----------------------------------------------------------------------------------
+    # -- 4 service -------------------------------------------------------------------------------
+    "service": ("Over the wire: the insurer's service", "En ligne : le service de l'assureur"),
+    "service.intro": (
+        "In production the insurer runs a server: it records every verdict before it answers, and "
+        "knows what came before.",
+        "En production, l'assureur fait tourner un serveur : il enregistre chaque verdict avant de "
+        "répondre, et connaît ce qui a précédé.",
+    ),
+    "service.serving": (
+        "a process of its own on {url}, its database an SQLite file",
+        "un processus à part sur {url}, sa base de données un fichier SQLite",
+    ),
+    "service.set_up": (
+        "loaded once, by command: nomenclature, contract, the shop's key and token, the "
+        "beneficiary's rights",
+        "chargés une fois, par commande : nomenclature, contrat, clé et jeton du magasin, droits "
+        "du bénéficiaire",
+    ),
+    "service.granted": (
+        "granted: to be invoiced until {until}",
+        "accordée : à facturer jusqu'au {until}",
+    ),
+    "service.again": ("the same claim again", "la même demande, encore"),
+    "service.same": ("the same answer, for ever", "la même réponse, pour toujours"),
+    "service.second": ("a second pair for the same person", "un second équipement"),
+    "service.invoice": ("the invoice", "la facture"),
+    "service.payable": (
+        "payable: same seals, amounts within the grant",
+        "à payer : mêmes scellés, montants dans l'accord",
+    ),
+    "service.recorded": (
+        "[soft]{claims} verdicts recorded, each with the signed claim that it is about; no hidden "
+        "code, no price, no token.[/]",
+        "[soft]{claims} verdicts enregistrés, chacun avec la demande signée qu'il juge ; ni code "
+        "caché, ni prix, ni jeton.[/]",
+    ),
+    # -- 5 lies ----------------------------------------------------------------------------------
     "lies": ("{count} lies", "{count} mensonges"),
     "lies.intro": (
         "The liar is a registered optician with this same source code, every check of its prover "

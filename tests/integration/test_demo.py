@@ -82,6 +82,11 @@ def test_the_whole_story_goes_as_told(repository: Path) -> None:
         "optician prove sale.json",
         "accepted  over libsecp256k1",
         "accepted  over py_ecc",
+        "verifier serve",
+        "optician submit claim.json",
+        "granted: to be invoiced until",
+        "the same answer, for ever",
+        "payable",
         "10 of 10 lies caught",
         "opening_other_purpose",
         "opening_invalid",
@@ -92,6 +97,7 @@ def test_the_whole_story_goes_as_told(repository: Path) -> None:
     refusals = re.findall(r"✗ (?:refused: )?([a-z]+_[a-z]+)", text)
     assert refusals.count("proof_invalid") == 9 + 2  # nine lies, two of the batch
     assert refusals.count("ceiling_exceeded") == 1
+    assert refusals.count("renewal_too_early") == 1  # over HTTP
     assert len(re.findall(r"refuses to make it", text)) == 5
     named = re.findall(r"no\. (\d+)", text)
     assert len(named) == len(set(named)) == 2
