@@ -17,6 +17,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias, cast, get_args
 
 from circuits.nomenclature import (
     MAX_NOMENCLATURE_BYTES,
+    UNKNOWN,
     Kind,
     LensType,
     Nomenclature,
@@ -105,8 +106,8 @@ class LppImport:
     """A nomenclature out of an archive, and what became of the archive's rows.
 
     ``origins`` counts the kept rows by where their kind and cell come from. ``misfits`` counts the
-    rows whose code is known as something that their class does not hold: what was known is not used
-    then.
+    rows whose code is known as of another family (in the table of attributes) or another class (in
+    the base): what was known there is not used then.
     """
 
     nomenclature: Nomenclature
@@ -406,29 +407,24 @@ class _Reading:
 
     def _attributes_on(self, code: int, day: date, entry: RegroupementClass) -> Attributes:
         found: dict[Origin, Attributes] = {}
-        if code in self._attributes:
+        if code in self._attributes and self._attributes[code].family == entry.family:
             found["attributes"] = self._attributes[code]
-        if code in self._base:
-            row = self._base_row(code, day)
+        # A cell lies in one class: of a code that moved, the cell known before says nothing.
+        rows = [row for row in self._base.get(code, ()) if row.regroupement == entry.code]
+        if rows:
+            row = next((row for row in rows if row.is_valid_on(day)), rows[-1])
             found["base"] = Attributes(row.kind, row.lens_type, row.cell)
-        fitting = [origin for origin in found if found[origin].family == entry.family]
+        self.misfits += len(found) < (code in self._attributes) + (code in self._base)
         unknown = UNKNOWN_OF_FAMILY[entry.family]
-        self.misfits += len(fitting) < len(found)
-        for origin in fitting:
-            if found[origin] != unknown:
-                self.origins[origin] += 1
-                return found[origin]
         if entry.family == "frame":
             self.origins["class"] += 1
-        else:
-            # A supplement may have been found, as one of no other kind; a lens was not.
-            is_found = bool(fitting) and entry.family == "supplement"
-            self.origins[fitting[0] if is_found else "unknown"] += 1
+            return unknown
+        for origin, attributes in found.items():
+            if attributes.lens_type != UNKNOWN:
+                self.origins[origin] += 1
+                return attributes
+        self.origins["unknown"] += 1
         return unknown
-
-    def _base_row(self, code: int, day: date) -> Row:
-        rows = self._base[code]
-        return next((row for row in rows if row.is_valid_on(day)), rows[-1])
 
     def _scope(self, code: int) -> Scope:
         return self._base[code][-1].scope if code in self._base else "manufacturer"

@@ -51,7 +51,10 @@ def read_date(raw: bytes) -> date | None:
     match = _DATE.fullmatch(text)
     if not match:
         raise ValueError
-    return date(int(match[1]), int(match[3]), int(match[4]))
+    try:
+        return date(int(match[1]), int(match[3]), int(match[4]))
+    except ValueError:
+        raise ValueError from None
 
 
 def read_cents(raw: bytes) -> int | None:
