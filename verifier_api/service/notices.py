@@ -38,6 +38,8 @@ from zk.errors import ProofRejected
 MAX_NOTE = 200
 
 NOT_FOUND = "no claim of that id that you may see"
+UNKNOWN_CONTRACT = "the claim's contract is not known to this process yet"
+RETRY_AFTER_SECONDS = 1
 
 
 class Decision(StrictDocument):
@@ -122,7 +124,8 @@ def take_decision(
     connection: Connection, step: Step, decision: Decision, data: bytes, contract: Contract | None
 ) -> str:
     """The answer (JSON): the pending claim is granted or refused; refused, its commitments are free
-    again. ``contract`` is the claim's. Raises `ServiceError`: "not_found", "state_conflict"."""
+    again. ``contract`` is the claim's, None where this process does not know it yet. Raises
+    `ServiceError`: "not_found", "state_conflict", "overloaded" for a grant without contract."""
     row = store.find_claim(connection, step.claim_id)
     if row is None:
         raise ServiceError("not_found", NOT_FOUND)
@@ -131,8 +134,12 @@ def take_decision(
     if known is not None:
         return known
     _require_state(row, step, "pending")
-    is_granted = decision.decision == "grant" and contract is not None
-    deadline = grant_deadline(contract, step.now) if is_granted and contract else None
+    is_granted = decision.decision == "grant"
+    deadline = None
+    if is_granted:
+        if contract is None:  # another process has just added it; a grant needs its days
+            raise ServiceError("overloaded", UNKNOWN_CONTRACT, retry_after=RETRY_AFTER_SECONDS)
+        deadline = grant_deadline(contract, step.now)
     state = "granted" if is_granted else "refused"
     answer = {
         "claim_id": step.claim_id,
