@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
+import httpx2
 import sqlalchemy
 
 from optician.client import ServiceClient
@@ -138,6 +139,22 @@ class Server:
         made = ServiceClient(self.url, token or self.admin_token, **choices)
         self.clients.append(made)
         return made
+
+    def ask(
+        self,
+        method: str,
+        path: str,
+        token: str | None,
+        body: bytes | None = None,
+        media_type: str = "application/json",
+    ) -> httpx2.Response:
+        """One request as it is, on a connection of its own; the answer as it is."""
+        headers = {} if body is None else {"Content-Type": media_type}
+        if token is not None:
+            headers["Authorization"] = f"Bearer {token}"
+        return httpx2.request(
+            method, self.url + path, content=body, headers=headers, timeout=60, trust_env=False
+        )
 
     def worker_ids(self) -> list[int]:
         """The processes that verify proofs."""
