@@ -277,3 +277,16 @@ def events_of(connection: Connection, claim_ids: Sequence[str]) -> dict[str, lis
     for row in connection.execute(query.order_by(events.c.sequence)):
         found.setdefault(row.claim_id, []).append(row.kind)
     return found
+
+
+def ids_without_claim(connection: Connection, limit: int) -> Sequence[str]:
+    """The ids of claims that events tell of, and that are not recorded."""
+    query = (
+        select(events.c.claim_id)
+        .outerjoin(claims, claims.c.claim_id == events.c.claim_id)
+        .where(events.c.claim_id.is_not(None), claims.c.claim_id.is_(None))
+        .distinct()
+        .order_by(events.c.claim_id)
+        .limit(limit)
+    )
+    return connection.execute(query).scalars().all()
