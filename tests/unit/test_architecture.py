@@ -15,6 +15,10 @@ ARROWS = "Arrows point down; optician and verifier_api never meet"
 NO_INPUT_OUTPUT = "zk and circuits know no web framework, database, event loop or socket"
 NO_TERMINAL = "zk and circuits print nothing: no command line, no log"
 NO_TEST_CODE = "What ships never imports measurements, demonstrations or tests"
+ROOMS = "Inside verifier_api: commands and web above service above store"
+NO_HTTP = "The service, its database and the judge know no HTTP"
+ONLY_WEB = "Only verifier_api.web imports the web framework and its server"
+CONTRACTS = (ARROWS, NO_INPUT_OUTPUT, NO_TERMINAL, NO_TEST_CODE, ROOMS, NO_HTTP, ONLY_WEB)
 
 
 def lint_imports(root: Path) -> subprocess.CompletedProcess[str]:
@@ -32,7 +36,8 @@ def lint_imports(root: Path) -> subprocess.CompletedProcess[str]:
 
 
 def plant(root: Path, repository: Path, module: str = "", source: str = "") -> None:
-    """Write a tree of five lawful packages under our own contracts, then one module into it."""
+    """Write a tree of five lawful packages under our own contracts, then one module into it, or
+    more lines at the end of one that is there."""
     (root / "pyproject.toml").write_bytes((repository / "pyproject.toml").read_bytes())
     for package in PACKAGES:
         (root / package).mkdir()
@@ -43,15 +48,28 @@ def plant(root: Path, repository: Path, module: str = "", source: str = "") -> N
     for package in ("optician", "verifier_api"):
         source_of_lawful = "import circuits.lawful\nimport console.lawful\nimport zk\n"
         (root / package / "lawful.py").write_text(source_of_lawful)
-    (root / "verifier_api" / "web.py").write_text("import asyncio\n")
+    for module_below, above in (
+        ("store", "import sqlalchemy"),
+        ("service", "import asyncio\nimport verifier_api.store"),
+        ("web", "import asyncio\nimport verifier_api.service"),
+        ("commands", "import typer\nimport verifier_api.web"),
+    ):
+        (root / "verifier_api" / module_below).mkdir()
+        (root / "verifier_api" / module_below / "__init__.py").write_text(above + "\n")
+    framework = "import fastapi\nimport starlette\nimport uvicorn\n"
+    (root / "verifier_api" / "web" / "app.py").write_text(framework)
+    for name in ("judge", "settings"):
+        (root / "verifier_api" / f"{name}.py").write_text("import circuits\n")
+    (root / "verifier_api" / "lpp.py").write_text("import circuits\n")
     if module:
-        (root / module).write_text(source)
+        with (root / module).open("a") as file:
+            file.write(source)
 
 
 def test_our_own_packages_keep_every_contract(repository: Path) -> None:
     result = lint_imports(repository)
     assert result.returncode == 0, result.stdout + result.stderr
-    for contract in (ARROWS, NO_INPUT_OUTPUT, NO_TERMINAL, NO_TEST_CODE):
+    for contract in CONTRACTS:
         assert f"{contract} KEPT" in result.stdout
 
 
@@ -59,7 +77,7 @@ def test_a_lawful_tree_passes(tmp_path: Path, repository: Path) -> None:
     plant(tmp_path, repository)
     result = lint_imports(tmp_path)
     assert result.returncode == 0, result.stdout + result.stderr
-    assert "Contracts: 4 kept, 0 broken." in result.stdout
+    assert f"Contracts: {len(CONTRACTS)} kept, 0 broken." in result.stdout
 
 
 @pytest.mark.parametrize(
@@ -88,6 +106,16 @@ def test_a_lawful_tree_passes(tmp_path: Path, repository: Path) -> None:
         ("optician/bad.py", "import tests.conftest", NO_TEST_CODE),
         ("verifier_api/bad.py", "import bench", NO_TEST_CODE),
         ("console/bad.py", "import demo", NO_TEST_CODE),
+        ("verifier_api/store/bad.py", "import verifier_api.service", ROOMS),
+        ("verifier_api/web/bad.py", "from verifier_api import commands", ROOMS),
+        ("verifier_api/service/bad.py", "import prometheus_client", NO_HTTP),
+        ("verifier_api/store/bad.py", "import structlog", NO_HTTP),
+        ("verifier_api/judge.py", "import http", NO_HTTP),
+        ("verifier_api/settings.py", "import verifier_api.web", NO_HTTP),
+        ("verifier_api/lpp.py", "import httpx2", NO_HTTP),
+        ("verifier_api/commands/bad.py", "from fastapi import FastAPI", ONLY_WEB),
+        ("verifier_api/bad.py", "import starlette.responses", ONLY_WEB),
+        ("optician/bad.py", "import uvicorn", ONLY_WEB),
     ],
 )
 def test_each_forbidden_import_is_caught(
@@ -97,7 +125,7 @@ def test_each_forbidden_import_is_caught(
     result = lint_imports(tmp_path)
     assert result.returncode == 1, result.stdout + result.stderr
     assert f"{contract} BROKEN" in result.stdout
-    assert "Contracts: 3 kept, 1 broken." in result.stdout
+    assert f"Contracts: {len(CONTRACTS) - 1} kept, 1 broken." in result.stdout
     assert module.removesuffix(".py").replace("/", ".") in result.stdout
 
 
@@ -111,3 +139,14 @@ def test_a_forbidden_import_is_caught_through_a_module_between(
     assert f"{ARROWS} BROKEN" in result.stdout
     assert f"{NO_INPUT_OUTPUT} BROKEN" in result.stdout
     assert "circuits is not allowed to import asyncio" in result.stdout
+
+
+def test_a_service_that_knows_the_framework_breaks_both_of_its_contracts(
+    tmp_path: Path, repository: Path
+) -> None:
+    plant(tmp_path, repository, "verifier_api/service/bad.py", "import starlette\n")
+    result = lint_imports(tmp_path)
+    assert result.returncode == 1, result.stdout + result.stderr
+    assert f"{NO_HTTP} BROKEN" in result.stdout
+    assert f"{ONLY_WEB} BROKEN" in result.stdout
+    assert "verifier_api.service is not allowed to import starlette" in result.stdout
