@@ -272,6 +272,18 @@ def test_another_method_of_packing_is_refused(tmp_path: Path) -> None:
             import_bytes(tmp_path, packed_by(method))
 
 
+@pytest.mark.parametrize("place", [1, 10**6, 2**31, 2**32 - 2])
+def test_a_directory_that_leads_elsewhere_is_refused(tmp_path: Path, place: int) -> None:
+    data = bytearray(good_bytes())
+    # Where the archive starts follows from where its directory says that it is itself.
+    start = data.rindex(b"PK\x05\x06") + 16
+    (stated,) = struct.unpack_from("<I", data, start)
+    for offset in (place, stated + place):
+        struct.pack_into("<I", data, start, min(offset, 2**32 - 2))
+        with pytest.raises(EncodingError, match="broken"):
+            import_bytes(tmp_path, bytes(data))
+
+
 @pytest.mark.parametrize("kept", [0, 1, 30, 200, -1, -30])
 def test_an_archive_that_is_cut_is_refused(tmp_path: Path, kept: int) -> None:
     with pytest.raises(EncodingError, match=r"LPP823\.zip: broken"):

@@ -6,6 +6,7 @@ again while bytes come out, since a directory can lie.
 
 from __future__ import annotations
 
+import errno
 import re
 import stat
 import struct
@@ -182,7 +183,11 @@ def _refusing(where: str) -> Iterator[None]:
     try:
         yield
     except _BROKEN as error:
-        # `zipfile` raises a plain OSError for none of these.
-        raise EncodingError(
-            f"{where}: broken, or no zip archive ({type(error).__name__})"
-        ) from None
+        problem = type(error).__name__
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise
+        problem = "it leads outside the file"
+    else:
+        return
+    raise EncodingError(f"{where}: broken, or no zip archive ({problem})")
