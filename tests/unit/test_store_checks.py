@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import date, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import text
@@ -58,8 +59,8 @@ def database(tmp_path: Path) -> Iterator[Database]:
 
 
 def _fill(database: Database) -> None:
-    ground = {"early_renewal_ground": "change_of_vision"}
-    child = {"beneficiary": records.CHILD}
+    ground: dict[str, Any] = {"early_renewal_ground": "change_of_vision"}
+    child: dict[str, Any] = {"beneficiary": records.CHILD}
     made = {
         "cancelled": records.claim("cancelled", **child),
         "expired": records.claim("expired", **child),
@@ -138,7 +139,7 @@ def test_an_empty_database_has_none_either(tmp_path: Path) -> None:
 
 def test_a_database_without_tables_cannot_be_checked(tmp_path: Path) -> None:
     bare = Database(f"sqlite:///{tmp_path}/bare.db")
-    with pytest.raises(StorageError, match="^database: OperationalError$"):
+    with pytest.raises(StorageError, match=r"^database: OperationalError$"):
         check_database(bare)
     bare.dispose()
 
