@@ -494,7 +494,7 @@ def test_the_same_invoice_gets_the_same_answer_whatever_became_of_the_key(
     much_later = NOW + timedelta(days=1000)
     step = step_of(claim.claim_id, now=much_later, references=keys_of())
     assert invoice(database, claim, step) == first
-    assert events_of(database, claim) == ["judged", "invoiced"]
+    assert events_of(database, claim) == ["invoiced"]
     other = make_invoice(claim, records.shop(), DAY + timedelta(days=1))
     error = refused(lambda: invoice(database, claim, made=other))
     assert error.code == "state_conflict"
@@ -511,7 +511,7 @@ def test_the_same_cancellation_gets_the_same_answer(database: Database) -> None:
         "state": "cancelled",
         "recorded_at": encode_instant(LATER),
     }
-    assert events_of(database, claim) == ["judged", "cancelled"]
+    assert events_of(database, claim) == ["cancelled"]
 
 
 @pytest.mark.parametrize("decision", ["grant", "refuse"])

@@ -287,8 +287,8 @@ CORRUPTIONS: dict[str, tuple[list[str], str, str]] = {
     ),
     "a commitment more": (
         [f"INSERT INTO commitments VALUES ('{records.commitment()}', 'granted')"],
-        "granted",
-        "commitments in use do not fit the state granted",
+        "commitments",
+        "commitments are in use that no claim has",
     ),
     "a commitment of another claim": (
         [
@@ -300,8 +300,8 @@ CORRUPTIONS: dict[str, tuple[list[str], str, str]] = {
     ),
     "a commitment of a cancelled claim": (
         [f"INSERT INTO commitments VALUES ('{records.commitment()}', 'cancelled')"],
-        "cancelled",
-        "commitments in use do not fit the state cancelled",
+        "commitments",
+        "commitments are in use that no claim has",
     ),
     "no commitments of an expired claim": (
         ["DELETE FROM commitments WHERE claim_id = 'expired'"],
@@ -314,30 +314,13 @@ CORRUPTIONS: dict[str, tuple[list[str], str, str]] = {
         "commitments",
     ),
     # events
-    "no judgement": (
-        ["DELETE FROM events WHERE claim_id = 'granted'"],
-        "granted",
-        "it was not judged once, first of all",
-    ),
-    "two judgements": (
-        [event("granted", "judged")],
-        "granted",
-        "it was not judged once, first of all",
-    ),
-    "a judgement that is not the first": (
-        [
-            "UPDATE events SET kind = CASE kind WHEN 'judged' THEN 'invoiced' ELSE 'judged' END "
-            "WHERE claim_id = 'payable'"
-        ],
-        "payable",
-        "it was not judged once, first of all",
-    ),
     "a claim that has gone": (
         [
-            "DELETE FROM commitments WHERE claim_id = 'line'",
-            "DELETE FROM claims WHERE claim_id = 'line'",
+            "DELETE FROM commitments WHERE claim_id = 'payable'",
+            "DELETE FROM notices WHERE claim_id = 'payable'",
+            "DELETE FROM claims WHERE claim_id = 'payable'",
         ],
-        "line",
+        "payable",
         "its events are there, the claim is not",
     ),
     "an event without its notice": (

@@ -194,6 +194,7 @@ def test_an_upgrade_from_the_first_schema_keeps_everything_and_names_the_circuit
                 "beneficiary": claim.beneficiary,
                 "date_of_service": claim.date_of_service,
                 "received_at": records.INSTANT,
+                "actor": "token-1",
                 "verdict": verdict,
                 "reason": reason,
                 "answer": json.dumps(answer),
@@ -212,7 +213,7 @@ def test_an_upgrade_from_the_first_schema_keeps_everything_and_names_the_circuit
                 connection.execute(insert(schema.commitments), used)
             event = {
                 "at": records.INSTANT,
-                "kind": "judged",
+                "kind": "noted",
                 "claim_id": claim.claim_id,
                 "actor": "token-1",
                 "facts": "{}",

@@ -103,9 +103,10 @@ def take_cancellation(
     known = _known_answer(connection, step.claim_id, "cancellation", digest)
     if known is not None:
         return known
+    claim = decode_claim(row.envelope)
     try:
         _check_signature(step, cancellation)
-        require_cancellation_fits(cancellation, decode_claim(row.envelope))
+        require_cancellation_fits(cancellation, claim)
     except ProofRejected as error:
         raise _refused(error) from None
     _require_state(row, step, "granted", "pending")
@@ -115,7 +116,7 @@ def take_cancellation(
         "recorded_at": encode_instant(step.now),
     }
     _keep(connection, step, "cancellation", digest, data, answer)
-    store.free_commitments(connection, step.claim_id)
+    store.free_commitments(connection, [line.commitment for line in claim.lines])
     _move(connection, step, "cancelled", "cancelled", {"cancellation_digest": digest})
     return json.dumps(answer, ensure_ascii=False)
 
@@ -149,7 +150,8 @@ def take_decision(
     }
     _keep(connection, step, "decision", digest, data, answer)
     if not is_granted:
-        store.free_commitments(connection, step.claim_id)
+        lines = decode_claim(row.envelope).lines
+        store.free_commitments(connection, [line.commitment for line in lines])
     facts = {"decision": decision.decision, "note": decision.note}
     _move(connection, step, state, "decided", facts, deadline)
     return json.dumps(answer, ensure_ascii=False)

@@ -77,14 +77,12 @@ class _Recording:
                 self.granted.setdefault(beneficiary, []).append(day)
         self.claims: list[dict[str, Any]] = []
         self.commitments: list[tuple[str, str]] = []
-        self.events: list[dict[str, Any]] = []
         self.circuits: dict[str, dict[str, Any]] = {}
 
     def record(self, items: Sequence[Examined]) -> list[str | ServiceError]:
         answers = [self._record_one(item) for item in items]
         store.insert_claims(self.connection, self.claims)
         store.use_commitments(self.connection, self.commitments)
-        store.insert_events(self.connection, self.events)
         store.note_circuits(self.connection, self.circuits)
         return answers
 
@@ -167,6 +165,7 @@ class _Recording:
                 "beneficiary": claim.beneficiary,
                 "date_of_service": claim.date_of_service,
                 "received_at": self.instant,
+                "actor": item.actor,
                 "verdict": verdict,
                 "reason": reason,
                 "answer": answer,
@@ -176,10 +175,6 @@ class _Recording:
                 "granted_lenses_cents": amounts.lenses_cents if amounts else None,
                 "granted_frame_cents": amounts.frame_cents if amounts else None,
             }
-        )
-        facts = {"verdict": verdict, "reason": reason}
-        self.events.append(
-            reference.event_row(self.instant, "judged", item.actor, facts, claim.claim_id)
         )
 
 

@@ -59,7 +59,7 @@ from zk.errors import ProofRejected, ZkError
 DIRECTORY_SECONDS = 1.0
 SWEEP_SECONDS = 30.0
 MISS_SECONDS = 0.1
-"""How often at most an unknown token makes a process read the directory again."""
+"""How often at most unknown tokens make a process read the directory again: they wait so long."""
 
 Result = TypeVar("Result")
 
@@ -132,8 +132,12 @@ class VerifierService:
     async def refresh(self) -> None:
         """Read the directory again, if it has changed."""
         async with self._refreshing:
-            await asyncio.to_thread(self.directory.refresh)
-            self._refreshed_at = asyncio.get_running_loop().time()
+            await self._read_directory()
+
+    async def _read_directory(self) -> None:
+        start = asyncio.get_running_loop().time()
+        await asyncio.to_thread(self.directory.refresh)
+        self._refreshed_at = start
 
     async def readiness(self) -> dict[str, bool]:
         """What must work for claims to be judged."""
@@ -182,11 +186,14 @@ class VerifierService:
         return principal
 
     async def _refresh_for_miss(self) -> None:
-        """What another process has just added should not have to wait."""
-        if asyncio.get_running_loop().time() - self._refreshed_at < MISS_SECONDS:
-            return
+        """What another process had added before we were asked is known afterwards: the directory
+        is read once for all who miss something at the same time."""
+        asked = asyncio.get_running_loop().time()
         try:
-            await self.refresh()
+            async with self._refreshing:
+                if self._refreshed_at < asked:
+                    await asyncio.sleep(max(0.0, self._refreshed_at + MISS_SECONDS - asked))
+                    await self._read_directory()
         except StorageError as error:
             raise ServiceError("storage_unavailable", str(error), retry_after=2) from None
 
@@ -310,12 +317,20 @@ class VerifierService:
             "claim": {name: said[name] for name in said if name not in ("proof", "signature")},
             "history": [
                 {
-                    "at": event.at,
-                    "kind": event.kind,
-                    "actor": event.actor,
-                    "facts": json.loads(event.facts),
-                }
-                for event in history
+                    "at": whole.received_at,
+                    "kind": "judged",
+                    "actor": whole.actor,
+                    "facts": {"verdict": whole.verdict, "reason": whole.reason},
+                },
+                *(
+                    {
+                        "at": event.at,
+                        "kind": event.kind,
+                        "actor": event.actor,
+                        "facts": json.loads(event.facts),
+                    }
+                    for event in history
+                ),
             ],
         }
 

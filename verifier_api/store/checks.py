@@ -21,7 +21,6 @@ from zk.errors import ZkError
 CHUNK = 500
 
 _USING = ("granted", "pending", "payable", "expired")
-_FIRST_EVENT = "judged"
 _NOTICE_OF_STATE = {"payable": "invoice", "cancelled": "cancellation"}
 _EVENT_OF_NOTICE = {"invoice": "invoiced", "cancellation": "cancelled", "decision": "decided"}
 _STATE_AFTER = {"invoiced": "payable", "cancelled": "cancelled", "expired": "expired"}
@@ -35,7 +34,7 @@ _COPIED = (
 def check_database(database: Database) -> dict[str, Any]:
     """``{"claims": …, "problems": [{"where": claim id, "problem": …}]}``. Raises `StorageError`."""
     problems: list[dict[str, str]] = []
-    count = 0
+    count = in_use = 0
     with database.read() as connection:
         if database.kind == SQLITE:
             found = connection.execute(text("PRAGMA integrity_check")).scalars().all()
@@ -57,7 +56,12 @@ def check_database(database: Database) -> dict[str, Any]:
                 break
             sequence = rows[-1].sequence
             ids = [row.claim_id for row in rows]
-            used = store.commitments_of(connection, ids)
+            claims = {row.claim_id: _claim_of(row) for row in rows}
+            owners = store.commitment_owners(
+                connection,
+                [line.commitment for claim in claims.values() if claim for line in claim.lines],
+            )
+            in_use += sum(owner in claims for owner in owners.values())
             taken = store.notices_of(connection, ids)
             happened = store.events_of(connection, ids)
             for row in rows:
@@ -66,19 +70,32 @@ def check_database(database: Database) -> dict[str, Any]:
                 problems += [
                     {"where": name, "problem": problem}
                     for problem in _problems(
-                        row, used.get(name, set()), taken.get(name, {}), happened.get(name, [])
+                        row, claims[name], owners, taken.get(name, {}), happened.get(name, [])
                     )
                 ]
+        if store.count_commitments(connection) != in_use:
+            problem = "commitments are in use that no claim has"
+            problems.append({"where": "commitments", "problem": problem})
     return {"claims": count, "problems": problems}
 
 
-def _problems(
-    row: Row[Any], used: set[str], taken: dict[str, Row[Any]], happened: list[str]
-) -> list[str]:
+def _claim_of(row: Row[Any]) -> Claim | None:
     try:
-        claim = decode_claim(bytes(row.envelope))
+        return decode_claim(bytes(row.envelope))
     except ZkError:
+        return None
+
+
+def _problems(
+    row: Row[Any],
+    claim: Claim | None,
+    owners: dict[str, str],
+    taken: dict[str, Row[Any]],
+    happened: list[str],
+) -> list[str]:
+    if claim is None:
         return ["the envelope is no claim"]
+    used = {line.commitment for line in claim.lines if owners.get(line.commitment) == row.claim_id}
     problems = []
     if encode_base64url(envelope_digest(bytes(row.envelope))) != row.claim_digest:
         problems.append("the digest is not the envelope's")
@@ -122,8 +139,6 @@ def _life_problems(
     wanted = {line.commitment for line in claim.lines} if row.state in _USING else set()
     if used != wanted:
         problems.append(f"commitments in use do not fit the state {row.state}")
-    if happened.count(_FIRST_EVENT) != 1 or happened[0] != _FIRST_EVENT:
-        problems.append("it was not judged once, first of all")
     state = row.verdict
     for kind in happened:
         if kind == "decided":

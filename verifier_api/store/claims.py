@@ -96,9 +96,9 @@ def use_commitments(connection: Connection, pairs: Sequence[tuple[str, str]]) ->
         connection.execute(insert(commitments), rows)
 
 
-def free_commitments(connection: Connection, claim_id: str) -> None:
+def free_commitments(connection: Connection, texts: Sequence[str]) -> None:
     """No longer in use."""
-    connection.execute(delete(commitments).where(commitments.c.claim_id == claim_id))
+    connection.execute(delete(commitments).where(commitments.c.commitment.in_(texts)))
 
 
 def insert_events(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -252,13 +252,15 @@ def claims_after(connection: Connection, sequence: int, limit: int) -> Sequence[
     return connection.execute(query.order_by(claims.c.sequence).limit(limit)).all()
 
 
-def commitments_of(connection: Connection, claim_ids: Sequence[str]) -> dict[str, set[str]]:
-    """The commitments in use, by claim."""
-    query = select(commitments).where(commitments.c.claim_id.in_(claim_ids))
-    found: dict[str, set[str]] = {}
-    for row in connection.execute(query):
-        found.setdefault(row.claim_id, set()).add(row.commitment)
-    return found
+def commitment_owners(connection: Connection, texts: Sequence[str]) -> dict[str, str]:
+    """The claim that uses each of ``texts``, of those in use."""
+    query = select(commitments).where(commitments.c.commitment.in_(texts))
+    return {row.commitment: row.claim_id for row in connection.execute(query)}
+
+
+def count_commitments(connection: Connection) -> int:
+    """How many are in use."""
+    return int(connection.execute(select(func.count()).select_from(commitments)).scalar_one())
 
 
 def notices_of(connection: Connection, claim_ids: Sequence[str]) -> dict[str, dict[str, Row[Any]]]:

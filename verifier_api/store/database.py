@@ -29,6 +29,8 @@ SQLITE = "sqlite"
 POSTGRESQL = "postgresql"
 
 SQLITE_BUSY_SECONDS = 20
+SQLITE_CACHE_KIB = 32 * 2**10
+SQLITE_CHECKPOINT_PAGES = 4000
 POOL_SIZE = 6
 _WRITER_LOCK = 0x636C61697231  # any number that nothing else in the database locks
 _UPGRADE_LOCK = _WRITER_LOCK + 1
@@ -51,6 +53,7 @@ class Database:
                 self.url,
                 pool_size=POOL_SIZE,
                 max_overflow=4,
+                pool_use_lifo=True,  # the writer finds its pages in the cache of its connection
                 connect_args={"timeout": SQLITE_BUSY_SECONDS, "check_same_thread": False},
                 hide_parameters=True,
             )
@@ -171,6 +174,8 @@ def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
     cursor.execute("PRAGMA journal_mode=WAL")
     cursor.execute("PRAGMA synchronous=FULL")
     cursor.execute("PRAGMA foreign_keys=ON")
+    cursor.execute(f"PRAGMA cache_size=-{SQLITE_CACHE_KIB}")
+    cursor.execute(f"PRAGMA wal_autocheckpoint={SQLITE_CHECKPOINT_PAGES}")
     cursor.close()
 
 

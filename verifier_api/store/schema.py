@@ -118,6 +118,7 @@ claims = Table(
     Column("beneficiary", _NAME, nullable=False),
     Column("date_of_service", Date, nullable=False),
     Column("received_at", _INSTANT, nullable=False),
+    Column("actor", _NAME, nullable=False),
     Column("verdict", String(16), nullable=False),
     Column("reason", String(64)),
     Column("answer", Text, nullable=False),
@@ -131,7 +132,8 @@ claims = Table(
     Index("ix_claims_optician_id_sequence", "optician_id", "sequence"),
     Index("ix_claims_state_deadline", "state", "deadline"),
 )
-"""One row a judged claim. ``answer`` is the verdict as it was given, for ever; ``state`` goes on:
+"""One row a judged claim. ``answer`` is the verdict as it was given, for ever, to ``actor`` (the id
+of a token); ``state`` goes on:
 ``deadline`` is the last instant of a state that expires (granted, pending), else None."""
 
 commitments = Table(
@@ -139,9 +141,10 @@ commitments = Table(
     metadata,
     Column("commitment", String(44), primary_key=True),
     Column("claim_id", _NAME, ForeignKey("claims.claim_id"), nullable=False),
-    Index("ix_commitments_claim_id", "claim_id"),
+    sqlite_with_rowid=False,
 )
-"""Line commitments in use; freed when their claim is cancelled or refused by decision."""
+"""Line commitments in use; freed when their claim is cancelled or refused by decision. They are
+random, so every index on them costs a page of its own for each."""
 
 notices = Table(
     "notices",
@@ -166,7 +169,8 @@ events = Table(
     Column("facts", Text, nullable=False),
     Index("ix_events_claim_id_sequence", "claim_id", "sequence"),
 )
-"""Who did what, and when: every step of every claim, and everything an administrator did."""
+"""Who did what, and when: every step of every claim after its verdict, and everything an
+administrator did."""
 
 circuits = Table(
     "circuits",

@@ -94,6 +94,7 @@ def upgrade() -> None:
         sa.Column("beneficiary", sa.String(64), nullable=False),
         sa.Column("date_of_service", sa.Date(), nullable=False),
         sa.Column("received_at", sa.String(20), nullable=False),
+        sa.Column("actor", sa.String(64), nullable=False),
         sa.Column("verdict", sa.String(16), nullable=False),
         sa.Column("reason", sa.String(64)),
         sa.Column("answer", sa.Text(), nullable=False),
@@ -116,8 +117,8 @@ def upgrade() -> None:
         sa.Column("claim_id", sa.String(64), nullable=False),
         sa.PrimaryKeyConstraint("commitment", name="pk_commitments"),
         sa.ForeignKeyConstraint(["claim_id"], ["claims.claim_id"], name="fk_commitments_claim_id"),
+        sqlite_with_rowid=False,
     )
-    op.create_index("ix_commitments_claim_id", "commitments", ["claim_id"])
     op.create_table(
         "notices",
         sa.Column("claim_id", sa.String(64), nullable=False),
