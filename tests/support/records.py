@@ -43,10 +43,12 @@ TABLE = encode_base64url(hashlib.sha256(b"a table").digest())
 _numbers = count()
 
 
-@cache
+_shops: dict[str, Identity] = {}
+
+
 def shop(optician_id: str = SHOP) -> Identity:
     """The optician's keys, the same in a process."""
-    return Identity.generate(optician_id)
+    return _shops.setdefault(optician_id, Identity.generate(optician_id))
 
 
 def contract(**changes: Any) -> Contract:
