@@ -123,14 +123,21 @@ def test_nothing_to_write_is_nothing_written(database: Database) -> None:
 
 
 def test_commitments_are_used_and_freed(filled: Database) -> None:
-    fresh = [records.commitment() for _ in range(2)]
+    mine = [line.commitment for line in CLAIMS["first"].lines]
+    other = CLAIMS["line"].lines[0].commitment
+    fresh = records.commitment()
     with filled.write() as connection:
-        store.free_commitments(connection, "first")
-        assert "first" not in store.commitments_of(connection, ["first", "line"])
-        store.use_commitments(connection, [(text, "first") for text in fresh])
-        assert store.commitments_of(connection, ["first"]) == {"first": set(fresh)}
-    # Those of the others are still in use.
-    assert len(records.rows(filled, "commitments")) == 2 + 1 + 3 + 1 + 3
+        before = store.count_commitments(connection)
+        assert before == 3 + 1 + 3 + 1 + 3  # none of the refused claim
+        store.free_commitments(connection, mine)
+        assert store.commitment_owners(connection, [*mine, other]) == {other: "line"}
+        assert store.count_commitments(connection) == before - 3
+        store.use_commitments(connection, [(fresh, "first"), (mine[0], "child")])
+        owners = store.commitment_owners(connection, [*mine, fresh])
+        assert owners == {fresh: "first", mine[0]: "child"}
+        assert store.commitment_owners(connection, []) == {}
+        store.free_commitments(connection, [])
+        assert store.count_commitments(connection) == before - 1
 
 
 def test_the_state_changes_of_one_claim_alone(filled: Database) -> None:
@@ -247,17 +254,17 @@ def test_the_history_of_a_claim(filled: Database) -> None:
     with filled.write() as connection:
         reference.note_event(connection, AFTER, "invoiced", "token-2", {"b": 1, "a": 2}, "first")
         reference.note_event(connection, AFTER, "key_added", "command", {})
+        reference.note_event(connection, INSTANT, "cancelled", "token-3", {}, "first")
+        reference.note_event(connection, AFTER, "expired", "service", {}, "child")
         events = store.history_of(connection, "first")
         assert [(row.kind, row.actor) for row in events] == [
-            ("judged", "token-1"),
             ("invoiced", "token-2"),
+            ("cancelled", "token-3"),
         ]
-        assert events[1].facts == '{"a": 2, "b": 1}'
-        assert store.history_of(connection, "nobody") == []
-        assert store.events_of(connection, ["first", "line"]) == {
-            "first": ["judged", "invoiced"],
-            "line": ["judged"],
-        }
+        assert events[0].facts == '{"a": 2, "b": 1}'
+        assert store.history_of(connection, "line") == []
+        kinds = store.events_of(connection, ["first", "line", "child"])
+        assert kinds == {"first": ["invoiced", "cancelled"], "child": ["expired"]}
 
 
 # -- checking -----------------------------------------------------------------------------------
@@ -279,7 +286,7 @@ def test_events_of_claims_that_are_not_there(filled: Database) -> None:
     with filled.write() as connection:
         assert store.ids_without_claim(connection, 10) == []
         for name in ("gone-2", "gone-1", "gone-2"):
-            reference.note_event(connection, AFTER, "judged", "token", {}, name)
+            reference.note_event(connection, AFTER, "invoiced", "token", {}, name)
         assert store.ids_without_claim(connection, 10) == ["gone-1", "gone-2"]
         assert store.ids_without_claim(connection, 1) == ["gone-1"]
 
