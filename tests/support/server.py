@@ -7,13 +7,16 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
+from urllib.parse import urlsplit
 
-import httpx2
 import sqlalchemy
 
 from optician.client import ServiceClient
@@ -121,6 +124,19 @@ def _is_worker(pid: int) -> bool:
     return b"spawn_main" in command
 
 
+@dataclass(frozen=True)
+class Reply:
+    """An answer as it came."""
+
+    status: int
+    headers: dict[str, str]
+    content: bytes = field(repr=False)
+
+    def json(self) -> Any:
+        """Its content."""
+        return json.loads(self.content)
+
+
 @dataclass
 class Server:
     """A running server. ``admin_token`` is known if it made the first one itself, or was told."""
@@ -132,13 +148,20 @@ class Server:
     stdout: Path
     stderr: Path
     start_seconds: float
-    clients: list[ServiceClient] = field(default_factory=list, repr=False)
+    clients: dict[tuple[int, str], ServiceClient] = field(default_factory=dict, repr=False)
+    others: list[ServiceClient] = field(default_factory=list, repr=False)
 
     def client(self, token: str | None = None, **choices: Any) -> ServiceClient:
-        """A client, by default the administrator's; closed when the server is stopped."""
-        made = ServiceClient(self.url, token or self.admin_token, **choices)
-        self.clients.append(made)
-        return made
+        """A client, by default the administrator's, for the thread that asks; closed when the
+        server is stopped. Without ``choices`` the same one every time: making one takes long."""
+        name = (threading.get_ident(), token or self.admin_token)
+        if choices or name not in self.clients:
+            made = ServiceClient(self.url, name[1], **choices)
+            if choices:
+                self.others.append(made)
+                return made
+            self.clients[name] = made
+        return self.clients[name]
 
     def ask(
         self,
@@ -147,14 +170,17 @@ class Server:
         token: str | None,
         body: bytes | None = None,
         media_type: str = "application/json",
-    ) -> httpx2.Response:
+    ) -> Reply:
         """One request as it is, on a connection of its own; the answer as it is."""
         headers = {} if body is None else {"Content-Type": media_type}
         if token is not None:
             headers["Authorization"] = f"Bearer {token}"
-        return httpx2.request(
-            method, self.url + path, content=body, headers=headers, timeout=60, trust_env=False
-        )
+        address = urlsplit(self.url)
+        assert address.hostname is not None
+        with closing(HTTPConnection(address.hostname, address.port, timeout=60)) as connection:
+            connection.request(method, path, body, headers)
+            answer = connection.getresponse()
+            return Reply(answer.status, dict(answer.getheaders()), answer.read())
 
     def worker_ids(self) -> list[int]:
         """The processes that verify proofs."""
@@ -174,9 +200,10 @@ class Server:
         self._end(signal.SIGKILL)
 
     def _end(self, how: signal.Signals) -> int:
-        for client in self.clients:
+        for client in [*self.clients.values(), *self.others]:
             client.close()
         self.clients.clear()
+        self.others.clear()
         if self.process.poll() is None:
             self.process.send_signal(how)
         try:
