@@ -9,6 +9,7 @@ import zipfile
 from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -282,6 +283,45 @@ def test_a_directory_that_leads_elsewhere_is_refused(tmp_path: Path, place: int)
         struct.pack_into("<I", data, start, min(offset, 2**32 - 2))
         with pytest.raises(EncodingError, match="broken"):
             import_bytes(tmp_path, bytes(data))
+
+
+def test_a_long_directory_is_refused_before_the_library_reads_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    readme = {f"{number:05}.txt": b"" for number in range(2000)}
+    long = zip_bytes({FICHE_NAME: FICHES, HISTO_NAME: HISTOS} | readme)
+    opened = []
+    library = zipfile.ZipFile
+
+    def counting(file: Any) -> zipfile.ZipFile:
+        opened.append(file)
+        return library(file)
+
+    good = good_bytes()
+    # A comment moves the record that states the directory's size.
+    commented = good[:-2] + struct.pack("<H", 5) + b"2024."
+    expected = import_bytes(tmp_path, good).nomenclature
+    monkeypatch.setattr(zipfile, "ZipFile", counting)
+    assert import_bytes(tmp_path, good).nomenclature == expected
+    assert import_bytes(tmp_path, commented).nomenclature == expected
+    assert len(opened) == 2
+    for data in (long, long[:-2] + struct.pack("<H", 5) + b"2024."):
+        with pytest.raises(EncodingError, match=r"LPP823\.zip: a directory of \d+ bytes"):
+            import_bytes(tmp_path, data)
+    assert len(opened) == 2
+
+
+def test_the_form_for_huge_archives_is_refused(tmp_path: Path) -> None:
+    good = good_bytes()
+    end = good.rindex(b"PK\x05\x06")
+    count, _, size, start = struct.unpack_from("<8xHHII", good, end)
+    record = struct.pack("<4sQ2H2I4Q", b"PK\x06\x06", 44, 45, 45, 0, 0, count, count, size, start)
+    locator = struct.pack("<4sIQI", b"PK\x06\x07", 0, end, 1)
+    # The library would believe the second record, whatever the first says of the directory.
+    huge = good[:end] + record + locator + good[end:]
+    assert len(zipfile.ZipFile(io.BytesIO(huge)).infolist()) == 2
+    with pytest.raises(EncodingError, match=r"LPP823\.zip: of the form for archives of more than"):
+        import_bytes(tmp_path, huge)
 
 
 @pytest.mark.parametrize("kept", [0, 1, 30, 200, -1, -30])

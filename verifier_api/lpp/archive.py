@@ -26,6 +26,8 @@ TABLES: tuple[TableName, ...] = ("fiche", "histo")
 
 MAX_ARCHIVE_BYTES = 256 * 2**20
 MAX_MEMBERS = 64
+MAX_DIRECTORY_BYTES = 2**16
+"""Of the list of members: some ten times what `MAX_MEMBERS` plain ones take."""
 MAX_UNPACKED_BYTES = 512 * 2**20
 """Of all members together, as the directory states them and as they are."""
 MAX_RATIO = 200
@@ -37,6 +39,13 @@ _CHUNK = 2**16
 _TABLE = re.compile(r"lpp_(fiche|histo)_tot([0-9]{1,4})\.dbf", re.ASCII | re.IGNORECASE)
 _ARCHIVE = re.compile(r"lpp([0-9]{1,4})\.zip", re.ASCII | re.IGNORECASE)
 _ENCRYPTED = 0x1 | 0x40 | 0x2000  # encrypted, strongly so, and with a masked directory
+# The record that ends an archive, with a comment of up to 65,535 bytes behind it; one of the 64-bit
+# form has another before it.
+_END = b"PK\x05\x06"
+_END_BYTES = 22
+_END_64 = b"PK\x06\x07"
+_END_64_BYTES = 20
+_TAIL_BYTES = 2**16 + _END_BYTES + _END_64_BYTES
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 # What the library raises for bytes that are no archive, or a broken one.
 _BROKEN = (
@@ -91,8 +100,9 @@ def open_archive(path: Path) -> Iterator[Archive]:
     """The archive in a file, its directory checked.
 
     Raises `OSError` if the file cannot be opened; `EncodingError` for what is no zip archive, is
-    too large, has too many members, a name with a path in it or given twice, a link, an encrypted
-    member or a table packed in another way than deflate or unreasonably well; `StatementError`
+    too large or of the 64-bit form, has a long directory or too many members, a name with a path in
+    it or given twice, a link, an encrypted member or a table packed in another way than deflate or
+    unreasonably well; `StatementError`
     unless there is exactly one table of each kind, both with the number of the archive's name (if
     that is ``LPPnnn.zip``). Every message names the file.
     """
@@ -106,10 +116,32 @@ def open_archive(path: Path) -> Iterator[Archive]:
         raise EncodingError(f"{name}: {size} bytes, more than the {MAX_ARCHIVE_BYTES} allowed")
     with path.open("rb") as file:
         with _refusing(name):
+            _check_directory_bytes(file, size, name)
             opened = zipfile.ZipFile(file)
         with opened:
             tables = _check_directory(opened, name)
             yield Archive(name, _number_of(tables, name), opened, tables)
+
+
+def _check_directory_bytes(file: BinaryIO, size: int, name: str) -> None:
+    """Refuse a long directory before the library makes an object of each of its entries.
+
+    The end of the archive is found as the library finds it. What has none is left for it to refuse.
+    """
+    file.seek(max(0, size - _TAIL_BYTES))
+    tail = file.read(_TAIL_BYTES)
+    last = tail[-_END_BYTES:]
+    is_bare = last.startswith(_END) and last.endswith(b"\0\0")  # no comment behind it
+    place = len(tail) - _END_BYTES if is_bare else tail.rfind(_END)
+    if place < 0:
+        return
+    if tail[max(0, place - _END_64_BYTES) :].startswith(_END_64):
+        raise EncodingError(f"{name}: of the form for archives of more than 4 GiB")
+    (directory,) = struct.unpack_from("<12xI", tail, place)
+    if directory > MAX_DIRECTORY_BYTES:
+        raise EncodingError(
+            f"{name}: a directory of {directory} bytes, more than the {MAX_DIRECTORY_BYTES} allowed"
+        )
 
 
 def _check_directory(opened: zipfile.ZipFile, name: str) -> dict[TableName, zipfile.ZipInfo]:
