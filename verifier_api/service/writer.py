@@ -47,6 +47,7 @@ class Writer(Generic[Item, Result]):
         self._record = record
         self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
         self._loop = asyncio.get_running_loop()
+        self._is_stopping = False
         self._thread = threading.Thread(target=self._serve, name="writer", daemon=True)
 
     def start(self) -> None:
@@ -54,7 +55,8 @@ class Writer(Generic[Item, Result]):
         self._thread.start()
 
     async def stop(self) -> None:
-        """End it after what it was given is done."""
+        """End it after what it was given is done; what comes later is refused."""
+        self._is_stopping = True
         self._jobs.put(None)
         await asyncio.to_thread(self._thread.join)
 
@@ -65,18 +67,25 @@ class Writer(Generic[Item, Result]):
     async def record(self, item: Item) -> Result:
         """What ``record`` returned for the item, after it became durable.
 
-        Raises `ServiceError`: what ``record`` returned, or "storage_unavailable".
+        Raises `ServiceError`: what ``record`` returned, "storage_unavailable", or "overloaded"
+        after `stop`.
         """
         answer: asyncio.Future[Result] = self._loop.create_future()
-        self._jobs.put(_Job(answer, item))
+        self._put(_Job(answer, item))
         return await answer
 
     async def run(self, act: Callable[[Connection], Result]) -> Result:
         """What ``act`` returns, after its writing transaction became durable. Raises what it
-        raises."""
+        raises, "storage_unavailable", or "overloaded" after `stop`."""
         answer: asyncio.Future[Result] = self._loop.create_future()
-        self._jobs.put(_Job(answer, act=act))
+        self._put(_Job(answer, act=act))
         return await answer
+
+    def _put(self, job: _Job) -> None:
+        if self._is_stopping:  # nobody would ever answer
+            detail = "the service is stopping"
+            raise ServiceError("overloaded", detail, retry_after=RETRY_AFTER_SECONDS)
+        self._jobs.put(job)
 
     # -- the thread -----------------------------------------------------------------------------
 
