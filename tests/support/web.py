@@ -189,3 +189,9 @@ def log_lines(text: str) -> list[dict[str, Any]]:
 def later(**duration: float) -> datetime:
     """So long after the clock's time."""
     return (samples.NOW + timedelta(**duration)).astimezone(UTC)
+
+
+def document_of_service() -> dict[str, Any]:
+    """The OpenAPI document, which needs no database."""
+    nothing = cast(VerifierService, None)
+    return make_app(nothing, load_settings(), Metrics()).openapi()

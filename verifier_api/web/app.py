@@ -37,8 +37,11 @@ An optician proves what a sale of glasses is worth without showing what was sold
 the claim by its own contracts, tables, keys and clock, and records the verdict before it answers.
 **A verdict is not a payment decision.**
 
-Every request but health and readiness takes a bearer token. Every error is a problem document (RFC
-9457) with a stable `type`.
+Every request but for health, readiness and this document takes a bearer token. Every error is a
+problem document (RFC 9457) with a stable `type`. Besides those named with each operation there are
+`not_found` (404) for a path that is none, `method_not_allowed` (405) for a method that the path
+does not have, `request_malformed` (400) for what is no HTTP/1.1, and `head_too_large` (431). After
+the last two the connection is closed.
 """
 
 _BODY_MODELS = (
@@ -114,6 +117,11 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
             for operation in operations_of.values():
                 if path not in operations.OPEN_PATHS:
                     operation["security"] = [{"bearer": []}]
+        for route in _routes():
+            if route.openapi_extra:  # FastAPI leaves nulls out, also of examples
+                for method in route.methods or ():
+                    operation = document["paths"][route.path_format][method.lower()]
+                    operation |= route.openapi_extra
         app.openapi_schema = document
     return app.openapi_schema
 
@@ -166,8 +174,16 @@ async def _tell_http(request: Request, error: Exception) -> Response:
 def _methods_of(request: Request) -> list[str]:
     """Of every route of the path: the router names those of one of them only."""
     found: set[str] = set()
-    for module in _MODULES:
-        for route in module.router.routes:
-            if isinstance(route, APIRoute) and route.matches(request.scope)[0] is not Match.NONE:
-                found |= route.methods or set()
+    for route in _routes():
+        if route.matches(request.scope)[0] is not Match.NONE:
+            found |= route.methods or set()
     return sorted(found)
+
+
+def _routes() -> list[APIRoute]:
+    return [
+        route
+        for module in _MODULES
+        for route in module.router.routes
+        if isinstance(route, APIRoute)
+    ]
