@@ -15,7 +15,8 @@ from circuits.nomenclature import MAX_AGE_YEARS, MAX_ITEM_CENTS
 _BLANK = b" \0"
 _CODE = re.compile(rb"[1-9][0-9]{6}", re.ASCII)
 _DATE = re.compile(rb"([0-9]{4})(-?)([0-9]{2})\2([0-9]{2})", re.ASCII)
-_NUMBER = re.compile(rb"([0-9]{1,12})(?:[.,]([0-9]{1,8}))?", re.ASCII)
+# Some programs leave out a zero before the point.
+_NUMBER = re.compile(rb"(?=[.,]?[0-9])([0-9]{0,12})(?:[.,]([0-9]{1,8}))?", re.ASCII)
 _TEXT = re.compile(r"[A-Z0-9]{1,8}", re.ASCII)
 
 
@@ -92,4 +93,4 @@ def _number(text: bytes) -> Decimal:
     if not match:
         raise ValueError
     # Twenty digits at most: within the precision of every decimal context that Python starts with.
-    return Decimal(f"{match[1].decode()}.{(match[2] or b'0').decode()}")
+    return Decimal(f"{match[1].decode() or 0}.{(match[2] or b'0').decode()}")
