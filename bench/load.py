@@ -35,6 +35,7 @@ from rich.progress import track
 
 from bench.bare import ROUTE
 from bench.cases import cases
+from bench.load_report import write_load_report
 from bench.machine import ROOT, describe_commit, describe_machine
 from bench.results import FOLDER, write_results
 from circuits.canonical import encode_base64url
@@ -57,6 +58,7 @@ SOAK_RATE = 40.0
 START_SECONDS = 60
 CPU_TARGET = 2.5
 TAIL_TARGET = 3.0
+LATEST = FOLDER / "load.json"
 
 
 # -- claims -------------------------------------------------------------------------------------
@@ -431,11 +433,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--claims", type=int, default=512, help="in a round")
     parser.add_argument("--soak", type=float, default=0.0, help="seconds")
     parser.add_argument("--database", help="URL; default: SQLite in a temporary folder")
-    parser.add_argument("--out", type=Path, default=FOLDER / "load.json")
+    parser.add_argument("--out", type=Path, default=LATEST)
     chosen = parser.parse_args(arguments)
     console = Console()
     results = measure(chosen.rounds, chosen.claims, chosen.soak, chosen.database, console)
     write_results(results, chosen.out)
+    if chosen.out == LATEST:
+        write_load_report(results, FOLDER, ROOT / "docs" / "performance.md")
     console.print(
         f"CPU ratio {results['ratio']} (target {CPU_TARGET}), "
         f"p95 / median {results['tail']} (target {TAIL_TARGET})"

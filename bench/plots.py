@@ -177,11 +177,11 @@ PLOTS: dict[str, Callable[[Results], Figure]] = {
 }
 
 
-def draw(results: Results, name: str) -> bytes:
-    """One plot as SVG."""
+def draw(results: Results, plot: Callable[[Results], Figure]) -> bytes:
+    """What ``plot`` draws, as SVG."""
     buffer = BytesIO()
     with mpl.rc_context(STYLE):
-        figure = PLOTS[name](results)
+        figure = plot(results)
         figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
     # matplotlib leaves white space at line ends, which git would complain about.
     lines = buffer.getvalue().decode("utf-8").splitlines()
@@ -192,4 +192,4 @@ def write_plots(results: Results, folder: Path, names: Sequence[str] = tuple(PLO
     """``NAME.svg`` for every plot."""
     folder.mkdir(parents=True, exist_ok=True)
     for name in names:
-        (folder / f"{name}.svg").write_bytes(draw(results, name))
+        (folder / f"{name}.svg").write_bytes(draw(results, PLOTS[name]))

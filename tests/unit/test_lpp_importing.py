@@ -506,13 +506,14 @@ def test_the_command_writes_a_report_and_tells_counts(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["LPP823.zip", "report.ndjson"]
 
 
-def test_a_refusal_leaves_the_report_that_was_there(tmp_path: Path) -> None:
+def test_a_refusal_reports_what_was_dropped_before_it(tmp_path: Path) -> None:
     report = tmp_path / "report.ndjson"
     report.write_text("before", encoding="utf-8")
     archive = archive_of(tmp_path, [fiche(LENS, ARBO1=1)], [histo(LENS)])
     with pytest.raises(StatementError, match="no row of optics"):
         run_import(archive, load_shipped(), None, None, report, False)
-    assert report.read_text(encoding="utf-8") == "before"
+    dropped = [json.loads(line) for line in report.read_text(encoding="utf-8").splitlines()]
+    assert {entry["reason"] for entry in dropped} == {"not_optics"}
     assert sorted(path.name for path in tmp_path.iterdir()) == ["LPP823.zip", "report.ndjson"]
 
 

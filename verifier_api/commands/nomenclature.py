@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated, Any
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -22,6 +24,11 @@ from verifier_api.commands.shared import (
     tell,
     writing,
 )
+
+if TYPE_CHECKING:
+    from datetime import date
+
+    from circuits.nomenclature import Nomenclature
 
 app = new_app(about="The table of codes and classes.")
 
@@ -160,3 +167,76 @@ def list_(database: DatabaseUrl = None, data_dir: DataDir = None, as_json: AsJso
             for entry in facts
         ]
         tell(as_json, {"nomenclatures": facts}, lines or ["none"])
+
+
+@app.command("import")
+def import_(
+    archive: Annotated[Path, typer.Argument(metavar="LPPnnn.zip", help="CNAM's download.")],
+    base_file: Annotated[
+        str | None,
+        typer.Option(
+            "--base",
+            help="Table to take classes, kinds and cells from; default: the service's before that "
+            "day, or the table that ships.",
+        ),
+    ] = None,
+    attributes: Annotated[
+        Path | None, typer.Option(help="CSV with kind and cell of codes that the base lacks.")
+    ] = None,
+    version: Annotated[str | None, typer.Option("--table-version", help="Default: LPPnnn.")] = None,
+    report: Annotated[
+        Path | None, typer.Option(help="JSON Lines file to make: every row dropped, and why.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Write the table to a file, and not to the service.")
+    ] = None,
+    in_force_from: Annotated[
+        str | None, typer.Option("--in-force-from", help="YYYY-MM-DD; default: today.")
+    ] = None,
+    progress: Annotated[
+        bool | None, typer.Option(help="Progress bar; default: if a terminal is there to see it.")
+    ] = None,
+    database: DatabaseUrl = None,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make a table of CNAM's LPP download and add it to the service.
+
+    Shows what was kept, what was dropped and why, and what differs from the table before. What
+    CNAM's file does not hold (the cells of lenses) comes from that table or from --attributes.
+    """
+    with reporting_to_terminal(as_json):
+        if out is not None and out.exists():
+            raise UsageError(f"--out: {out} exists already")
+        from datetime import UTC, date, datetime
+
+        from verifier_api.lpp.command import run_import
+        from verifier_api.service.administration import COMMAND, add_nomenclature
+
+        start = parse_day(in_force_from, "--in-force-from") if in_force_from else date.today()
+        if base_file is not None or out is not None:
+            base = read_nomenclature(base_file)
+        else:
+            base = _version_before(start, database, data_dir)
+        show = sys.stderr.isatty() if progress is None else progress
+        table, facts, lines = run_import(archive, base, attributes, version, report, show)
+        data = table.to_bytes()
+        if out is not None:
+            with out.open("xb") as file:
+                file.write(data)
+        else:
+            with writing(database, data_dir) as connection:
+                add_nomenclature(connection, table, data, start, COMMAND, datetime.now(UTC))
+        tell(as_json, facts, lines)
+
+
+def _version_before(day: date, database: str | None, data_dir: str | None) -> Nomenclature:
+    """The service's table in force just before ``day``, or the one that ships."""
+    from verifier_api.service.directory import Directory
+
+    with open_database(database, data_dir) as opened:
+        versions = Directory(opened).snapshot.nomenclatures.values()
+        before = [version for version in versions if version.in_force_from < day]
+        if not before:
+            return read_nomenclature(None)
+        return max(before, key=lambda version: version.in_force_from).table

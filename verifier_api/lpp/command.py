@@ -15,6 +15,7 @@ from circuits.nomenclature import Nomenclature
 from verifier_api.lpp.archive import TABLES
 from verifier_api.lpp.differences import compare_nomenclatures
 from verifier_api.lpp.importing import Dropped, LppImport, import_lpp
+from zk.errors import ZkError
 
 
 def run_import(
@@ -28,7 +29,7 @@ def run_import(
     """Import an archive; returns the nomenclature, and the result as JSON and as lines.
 
     ``report_path`` receives one line of JSON for each dropped row (table, row, reason, detail); it
-    is written beside its place and put there at the end, so a refusal leaves no report.
+    is written beside its place and put there at the end, also if the archive is refused.
     ``show_progress`` draws a bar on standard error. Raises as
     `verifier_api.lpp.importing.import_lpp`, and `OSError` if the report cannot be written.
     """
@@ -75,17 +76,24 @@ def _report_to(path: Path | None) -> Iterator[Callable[[Dropped], None]]:
         yield lambda _: None
         return
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    is_told = False
     try:
         with open(descriptor, "w", encoding="utf-8", newline="\n") as file:
 
             def write(dropped: Dropped) -> None:
                 file.write(json.dumps(dropped._asdict(), ensure_ascii=False) + "\n")
 
-            yield write
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
+            try:
+                yield write
+            except ZkError:
+                is_told = True  # why nothing could be imported stands in the report
+                raise
+            is_told = True
+    finally:
+        if is_told:
+            os.replace(temporary, path)
+        else:
+            os.unlink(temporary)
 
 
 @contextmanager
