@@ -246,7 +246,7 @@ class ClassDetail(BaseModel):
 
 
 class CircuitDetail(Answer):
-    """What a circuit consists of; the digest is that of ``description`` (protocol, section 7)."""
+    """What a circuit consists of; the digest is that of ``description`` (protocol, section 4)."""
 
     digest: Digest
     statement: StatementName
