@@ -531,7 +531,9 @@ def _decode_cursor(cursor: str) -> int:
 
 
 def _day_in(table: Nomenclature, day: date | None) -> date:
-    return default_day(table) if day is None else day
+    on = default_day(table) if day is None else day
+    table.period_start(on)  # refuses a day on which the table holds nothing
+    return on
 
 
 async def _of_table(act: Callable[[], dict[str, Any]]) -> dict[str, Any]:
