@@ -3,34 +3,20 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import shutil
-import signal
-import socket
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from tests.support.commands import ROOT
+from tests.support.pages import MISSING, run_shell
 
 pytestmark = [
     pytest.mark.integration,
-    pytest.mark.skipif(
-        not (shutil.which("bash") and shutil.which("curl")), reason="bash or curl is missing"
-    ),
+    pytest.mark.skipif(bool(MISSING), reason=f"missing: {', '.join(MISSING)}"),
 ]
 
-PORT = "8765"
 MARK = "-- block"
-
-
-def free_port() -> str:
-    with socket.socket() as opened:
-        opened.bind(("127.0.0.1", 0))
-        return str(opened.getsockname()[1])
 
 
 def shape(text: str) -> str:
@@ -48,34 +34,13 @@ def test_the_walk_does_what_the_page_shows(tmp_path: Path) -> None:
     page = (ROOT / "docs/api.md").read_text(encoding="utf-8")
     walk = page.split("## A walk\n")[1].split("\n## ")[0]
     steps = re.findall(r"```sh\n(.*?)```\n(?:```text\n(.*?)```)?", walk, re.DOTALL)
-    port = free_port()
-    for folder in ("examples", "circuits"):
-        (tmp_path / folder).symlink_to(ROOT / folder)
     script = ""
     for number, (commands, _) in enumerate(steps):
         script += f"echo; echo '{MARK} {number}'\n{commands}"
-    script = script.replace("verifier serve >", f"verifier serve --port {port} >")
-    process = subprocess.Popen(
-        ["bash", "-c", script.replace(f"127.0.0.1:{PORT}", f"127.0.0.1:{port}")],
-        cwd=tmp_path,
-        env={
-            "PATH": f"{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin",
-            "LANG": "C.UTF-8",
-        },
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    )
-    try:
-        written, _ = process.communicate(timeout=120)
-    finally:
-        if process.returncode is None:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.communicate()
+    _, written = run_shell(script, tmp_path)
     told = re.split(rf"\n?{MARK} \d+\n", written)[1:]
     assert len(told) == len(steps) > 10, written
     for (commands, shown), output in zip(steps, told, strict=True):
-        assert shape(output.replace(port, PORT)) == shape(shown), commands
+        assert shape(output) == shape(shown), commands
     logged = [json.loads(line) for line in (tmp_path / "serve.log").read_text().splitlines()]
     assert {entry["event"] for entry in logged} == {"request"}
