@@ -58,6 +58,7 @@ format: install ## rewrite the sources in the project's style
 test-long: install ## the tests that take minutes
 	@$(BIN)/pytest -n $(JOBS) -m "" --timeout=3600 --hypothesis-profile=long tests/properties $(ARGS)
 	@$(BIN)/pytest -n $(JOBS) -m long --timeout=3600 $(ARGS)
+	@CLAIROBSCUR_KILLS=50 $(BIN)/pytest -n $(JOBS) --timeout=3600 tests/integration/test_kill.py $(ARGS)
 
 bench: install ## measure: JSON and plots
 	@$(BIN)/python -m bench $(ARGS)
