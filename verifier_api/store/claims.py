@@ -20,7 +20,6 @@ from sqlalchemy import (
     delete,
     func,
     insert,
-    or_,
     select,
     update,
 )
@@ -41,12 +40,14 @@ _KNOWN = select(claims.c.claim_id, claims.c.claim_digest, claims.c.answer).where
     claims.c.claim_id.in_(_NAMED)
 )
 _USED = select(commitments.c.commitment).where(commitments.c.commitment.in_(_NAMED))
-_GRANTED = select(claims.c.beneficiary, claims.c.date_of_service).where(
-    claims.c.beneficiary.in_(_NAMED),
-    claims.c.state.in_(("granted", "payable")),
-    claims.c.statement.in_(EQUIPMENT),
-    or_(claims.c.deadline.is_(None), claims.c.deadline >= bindparam("now")),
-)
+# By beneficiary alone: a planner that is told of states as well may look through all that have one.
+_CLAIMS_OF = select(
+    claims.c.beneficiary,
+    claims.c.date_of_service,
+    claims.c.state,
+    claims.c.statement,
+    claims.c.deadline,
+).where(claims.c.beneficiary.in_(_NAMED))
 _CIRCUITS = select(circuits.c.digest).where(circuits.c.digest.in_(_NAMED))
 
 
@@ -65,8 +66,13 @@ def granted_equipment(
     connection: Connection, beneficiaries: Sequence[str], now: str
 ) -> list[tuple[str, date]]:
     """Beneficiary and date of service of every equipment that is granted or payable ``now``."""
-    rows = connection.execute(_GRANTED, {"named": beneficiaries, "now": now})
-    return [(row.beneficiary, row.date_of_service) for row in rows]
+    return [
+        (row.beneficiary, row.date_of_service)
+        for row in connection.execute(_CLAIMS_OF, {"named": beneficiaries})
+        if row.state in ("granted", "payable")
+        and row.statement in EQUIPMENT
+        and (row.deadline is None or row.deadline >= now)
+    ]
 
 
 def find_claim(connection: Connection, claim_id: str) -> Row[Any] | None:
