@@ -31,7 +31,7 @@ from verifier_api.store.schema import metadata
 
 pytestmark = pytest.mark.integration
 
-ABOUT_A_SECOND = 2.0
+ABOUT_A_SECOND = 2.5
 """A process asks once a second what has changed; the rest is for a machine that is busy."""
 
 
@@ -98,7 +98,7 @@ def test_a_rotated_token_is_replaced_everywhere_within_about_a_second(
 
 
 def test_a_token_expires_everywhere_by_itself(insurer: Insurer, second: Server) -> None:
-    end = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=2)
+    end = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=3)
     made = insurer.admin.create_token("reader", expires_at=end)
     for server in (insurer.server, second):
         assert is_let_in(server, made.token)
