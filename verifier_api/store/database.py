@@ -8,6 +8,7 @@ many claims in one transaction (`verifier_api.service.writer`).
 
 from __future__ import annotations
 
+import os
 import re
 import sqlite3
 from collections.abc import Iterator
@@ -133,6 +134,8 @@ class Database:
             folder = Path(self.url.database).parent
             try:
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+                # For its owner alone, whatever the folder; SQLite's other files follow this one.
+                os.close(os.open(self.url.database, os.O_CREAT | os.O_WRONLY, 0o600))
             except OSError as error:
                 raise StorageError(f"database: folder {folder}: {error.strerror}") from None
 

@@ -325,7 +325,9 @@ async def _verify_line(parts: PartsHere, number: int, data: bytes) -> dict[str, 
     try:
         claim = decode_claim(data)
     except (EncodingError, StatementError) as error:
-        return _unreadable(number, str(error))
+        unreadable = _unreadable(number, str(error))
+        _count_stateless(parts, unreadable)
+        return unreadable
     while True:
         try:
             verdict = await parts.service.verify(claim)
