@@ -67,7 +67,7 @@ def as_canonical(_context: Any, value: Any) -> bytes | None:
         return json.dumps(value, default=str).encode()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def tried(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Insurer]:
     """An application that schemathesis starts when it first asks."""
     yield Insurer(tmp_path_factory.mktemp("tried"), has_workers=True)

@@ -7,7 +7,7 @@ import re
 from collections.abc import AsyncIterator
 from typing import TypeVar
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 
 from circuits.canonical import is_field_name, parse_json_strict
 from circuits.document import StrictDocument, parse_document
@@ -18,6 +18,15 @@ JSON = "application/json"
 NDJSON = "application/x-ndjson"
 DISCARD_BYTES = 16 * 2**20
 """Of a body that is refused so much is read and thrown away, so that the sender sees the answer."""
+
+LINES_IN_A_ROW = 500
+"""After so many lines, which may be empty, other requests have their turn."""
+
+IS_GONE = "clairobscur.is_gone"
+"""Where the server puts into a request's scope who knows whether the client has left: what has
+arrived until then would otherwise be read to its end for nobody."""
+
+_UNKNOWN = "unknown field"  # is a place, but may have no name that can be told
 
 _PLACE = re.compile(r"(?:^|; |: )([A-Za-z0-9_.]{1,100}): ", re.ASCII)
 
@@ -49,36 +58,46 @@ async def read_body(
     """
     parts: list[bytes] = []
     size = 0
+    is_whole = False
+    refusal: ServiceError | None = None
     try:
         async with asyncio.timeout(seconds):
             try:
                 check_headers(request, media_type, max_bytes)
-                async for part in request.stream():
+                while not is_whole:
+                    part, is_whole = await _next_part(request)
                     size += len(part)
                     if size > max_bytes:
-                        parts.clear()
                         raise _too_large(max_bytes)
                     parts.append(part)
-            except ServiceError:
-                await discard_body(request, size)
+            except ServiceError as error:
+                refusal = error
+                parts.clear()
+                if not is_whole:
+                    await _discard_body(request, size)
                 raise
     except TimeoutError:
-        if size > max_bytes:
-            raise _too_large(max_bytes) from None
-        raise ServiceError("body_timeout", f"within {seconds:g} s") from None
+        raise refusal or ServiceError("body_timeout", f"within {seconds:g} s") from None
     return b"".join(parts)
 
 
-async def discard_body(request: Request, size: int = 0) -> None:
+async def _next_part(request: Request) -> tuple[bytes, bool]:
+    """The next piece, and whether it is the last."""
+    message = await request.receive()
+    if message["type"] == "http.disconnect":
+        raise ClientDisconnect
+    return message.get("body", b""), not message.get("more_body", False)
+
+
+async def _discard_body(request: Request, size: int) -> None:
     """Read on, up to `DISCARD_BYTES`, and keep nothing. A sender who asked first whether to send is
     not told to."""
     if request.headers.get("expect", "").lower() == "100-continue":
         return
-    while size < DISCARD_BYTES:
-        message = await request.receive()
-        size += len(message.get("body", b""))
-        if message["type"] != "http.request" or not message.get("more_body", False):
-            return
+    is_whole = False
+    while size < DISCARD_BYTES and not is_whole:
+        part, is_whole = await _next_part(request)
+        size += len(part)
 
 
 def decode_body(model: type[Model], data: bytes, max_bytes: int, what: str) -> Model:
@@ -109,7 +128,8 @@ def refusal_of(error: EncodingError | StatementError, data: bytes = b"") -> Serv
 def reference_refusal_of(error: EncodingError | StatementError, data: bytes = b"") -> ServiceError:
     """The same for reference data: what no single field is to blame for is "reference_invalid"."""
     refusal = refusal_of(error, data)
-    if refusal.code == "fields_invalid" and not refusal.places:
+    is_contradiction = not refusal.places and _UNKNOWN not in refusal.detail
+    if refusal.code == "fields_invalid" and is_contradiction:
         return ServiceError("reference_invalid", refusal.detail)
     return refusal
 
@@ -119,8 +139,9 @@ async def read_lines(
 ) -> AsyncIterator[tuple[bytes, bool]]:
     """The lines of a streamed body as they come, and whether each was longer than ``max_line``
     bytes (then cut off there). Raises `ServiceError` "body_timeout" if nothing comes for
-    ``seconds``."""
+    ``seconds``, `ClientDisconnect` soon after the client has left."""
     rest, is_cut = b"", False
+    is_gone = request.scope.get(IS_GONE, lambda: False)
     stream = request.stream().__aiter__()
     while True:
         try:
@@ -131,7 +152,11 @@ async def read_lines(
         except TimeoutError:
             raise ServiceError("body_timeout", f"nothing came for {seconds:g} s") from None
         *lines, last = part.split(b"\n")
-        for line in lines:
+        for number, line in enumerate(lines, start=1):
+            if number % LINES_IN_A_ROW == 0:
+                await asyncio.sleep(0)
+                if is_gone():
+                    raise ClientDisconnect
             whole = rest + line
             yield whole[:max_line], is_cut or len(whole) > max_line
             rest, is_cut = b"", False

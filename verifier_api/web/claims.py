@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeAlias
 
 from fastapi import APIRouter, Path, Query, Request
 from starlette.responses import Response, StreamingResponse
@@ -48,6 +48,9 @@ MAX_DECISION_BYTES = 4096
 MAX_PAGE = 500
 WINDOW = 128
 """Lines of one batch that are in work at a time."""
+
+TURN = 16
+"""Lines of one batch that are looked at before other requests have their turn."""
 
 router = APIRouter(prefix="/v1")
 
@@ -281,13 +284,28 @@ async def verify_batch(
     return _Stream(_batch_lines(request, parts), media_type=NDJSON)
 
 
+_Working: TypeAlias = asyncio.Queue[asyncio.Task[dict[str, Any]] | dict[str, Any] | None]
+"""Of each line, in order, what is to be told or who finds out; None at the end."""
+
+
 async def _batch_lines(request: Request, parts: PartsHere) -> AsyncIterator[bytes]:
     """Verdicts in order, each as soon as it is there; at most `WINDOW` claims are in work."""
-    working: asyncio.Queue[asyncio.Task[dict[str, Any]] | None] = asyncio.Queue(WINDOW)
+    working: _Working = asyncio.Queue(WINDOW)
     reading = asyncio.create_task(_read_batch(request, parts, working))
     try:
-        while (task := await working.get()) is not None:
-            yield _line(await task)
+        ready: list[bytes] = []
+        while (work := await working.get()) is not None:
+            if isinstance(work, asyncio.Task):
+                if ready and not work.done():
+                    yield b"".join(ready)
+                    ready.clear()
+                work = await work
+            ready.append(_line(work))
+            if working.empty() or len(ready) >= WINDOW:
+                yield b"".join(ready)
+                ready.clear()
+        if ready:
+            yield b"".join(ready)
         problem = await reading
         if problem is not None:
             yield _line(problem)
@@ -295,14 +313,12 @@ async def _batch_lines(request: Request, parts: PartsHere) -> AsyncIterator[byte
         reading.cancel()
         while not working.empty():
             left = working.get_nowait()
-            if left is not None:
+            if isinstance(left, asyncio.Task):
                 left.cancel()
 
 
 async def _read_batch(
-    request: Request,
-    parts: PartsHere,
-    working: asyncio.Queue[asyncio.Task[dict[str, Any]] | None],
+    request: Request, parts: PartsHere, working: _Working
 ) -> dict[str, Any] | None:
     """Start the work on every line; what is to be told of an end before the end."""
     number = 0
@@ -313,7 +329,9 @@ async def _read_batch(
             data = line.removesuffix(b"\r")
             if data.strip() or is_cut:
                 number += 1
-                await working.put(asyncio.create_task(_verify_line(parts, number, data)))
+                await working.put(_start_line(parts, number, data))
+                if number % TURN == 0:
+                    await asyncio.sleep(0)
     except ServiceError as error:
         return _unreadable(number + 1, f"{error.code}: {error.detail}")
     finally:
@@ -321,13 +339,19 @@ async def _read_batch(
     return None
 
 
-async def _verify_line(parts: PartsHere, number: int, data: bytes) -> dict[str, Any]:
+def _start_line(
+    parts: PartsHere, number: int, data: bytes
+) -> asyncio.Task[dict[str, Any]] | dict[str, Any]:
     try:
         claim = decode_claim(data)
     except (EncodingError, StatementError) as error:
         unreadable = _unreadable(number, str(error))
         _count_stateless(parts, unreadable)
         return unreadable
+    return asyncio.create_task(_verify_line(parts, number, claim))
+
+
+async def _verify_line(parts: PartsHere, number: int, claim: Claim) -> dict[str, Any]:
     while True:
         try:
             verdict = await parts.service.verify(claim)

@@ -10,13 +10,14 @@ import socket
 import sys
 from collections.abc import Callable
 from http import HTTPStatus
-from typing import Any
+from typing import Any, cast
 
 import uvicorn
 from fastapi import FastAPI
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from verifier_api.settings import Settings
+from verifier_api.web.bodies import IS_GONE
 from verifier_api.web.edge import SECURITY_HEADERS, UNMATCHED
 from verifier_api.web.logs import logger
 from verifier_api.web.problems import problem_response
@@ -54,6 +55,7 @@ def protocol_of(header_seconds: float, body_seconds: float) -> type[HttpToolsPro
         _active: RequestResponseCycle | None = None  # whose answer is next
         _is_within = False  # a request has begun and has not ended
         _is_over = False  # nothing more is read
+        _is_lost = False
         _head_bytes = 0
         _idle_bytes = 0  # received since something came of it
         _refusal = "request_malformed"
@@ -63,6 +65,7 @@ def protocol_of(header_seconds: float, body_seconds: float) -> type[HttpToolsPro
             self._allow(header_seconds)
 
         def connection_lost(self, exc: Exception | None) -> None:
+            self._is_lost = True
             self._stop_timer()
             self._stop_stall()
             super().connection_lost(exc)
@@ -83,6 +86,7 @@ def protocol_of(header_seconds: float, body_seconds: float) -> type[HttpToolsPro
 
         def on_message_begin(self) -> None:
             super().on_message_begin()
+            cast(dict[str, Any], self.scope)[IS_GONE] = lambda: self._is_lost
             self._is_within = True
             self._head_bytes = 0
             self._allow(header_seconds)
