@@ -71,7 +71,8 @@ def _decode_instant(value: object) -> object:
 
 def encode_instant(instant: datetime) -> str:
     """An aware datetime as ``YYYY-MM-DDTHH:MM:SSZ``; fractions of a second are cut off."""
-    return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    # Not by strftime, which leaves out the zeros before a year of less than four digits.
+    return instant.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="seconds") + "Z"
 
 
 def _binary(size: int | None) -> Any:

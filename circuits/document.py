@@ -20,6 +20,10 @@ from zk.errors import EncodingError, StatementError
 MAX_PRICE_CENTS = 10_000_000
 """Upper limit of every price, cap, ceiling and amount: 100,000 €."""
 
+MAX_CANONICAL_COMMAS = 512
+"""More than any document of the canonical form can have, so what has more is not read: a list of
+thousands of faults in a small body would take a hundred times as long as a good document."""
+
 _ISO_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 
 
@@ -50,6 +54,8 @@ def parse_document(
     naming every field at fault.
     """
     if is_canonical and len(data) <= max_bytes:
+        if data.count(b",") > MAX_CANONICAL_COMMAS:
+            raise EncodingError(f"{what}: more members than any such document has")
         parsed = _parse_canonical(model, data)
         if parsed is not None:
             return parsed

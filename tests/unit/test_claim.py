@@ -33,6 +33,7 @@ from circuits.claim import (
 from circuits.compiled import Amounts
 from circuits.contract import Contract, StatementName
 from circuits.declaration import DeclaredLine
+from circuits.document import MAX_CANONICAL_COMMAS
 from circuits.equipment import CeilingError
 from circuits.signing import key_id_of
 from tests.support.claims import (
@@ -109,6 +110,8 @@ def test_an_instant_is_utc_to_the_second() -> None:
     assert encode_instant(noon) == "2020-10-06T12:00:00Z"
     paris = noon.astimezone(timezone(timedelta(hours=2)))
     assert encode_instant(paris) == "2020-10-06T12:00:00Z"
+    old = datetime(999, 1, 2, 3, 4, 5, 678_901, tzinfo=UTC)
+    assert encode_instant(old) == "0999-01-02T03:04:05Z"  # texts sort as time does
 
 
 def test_a_claim_id_made_here_is_one_that_the_form_allows(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -309,3 +312,12 @@ def test_the_date_is_a_public_input() -> None:
     _, other = build_instance(moved, contract(), nomenclature(), group)
     assert other.publics[0] == instance.publics[0] + 1
     assert other.circuit == instance.circuit
+
+
+@pytest.mark.parametrize("entry", ["{}", "0", '""', "[]", "null"])
+def test_thousands_of_faults_in_a_small_body_are_not_listed(entry: str) -> None:
+    good = encode_claim(sample_claim()[0])
+    assert good.count(b",") < MAX_CANONICAL_COMMAS / 4
+    lines = ",".join([entry] * (MAX_CLAIM_BYTES // (len(entry) + 1) - 10))
+    with pytest.raises(EncodingError, match="more members than any such document has"):
+        decode_claim(f'{{"lines":[{lines}]}}'.encode())
