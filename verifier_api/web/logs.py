@@ -30,8 +30,9 @@ def configure_logs(stream: TextIO = sys.stderr) -> None:
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             processors=[
-                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 _without_traceback,
+                _without_foreign_text,
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 structlog.processors.JSONRenderer(sort_keys=True),
             ],
             foreign_pre_chain=shared,
@@ -63,4 +64,16 @@ def _without_traceback(
     info = event.pop("exc_info", None)
     if isinstance(info, tuple) and info[1] is not None:
         event.update(fault_of(info[1]))
+    event.pop("stack_info", None)
+    return event
+
+
+def _without_foreign_text(
+    _logger: Any, _method: str, event: MutableMapping[str, Any]
+) -> MutableMapping[str, Any]:
+    """The server's own messages are known; another library's might repeat anything."""
+    record = event.get("_record")
+    if isinstance(record, logging.LogRecord) and not record.name.startswith("uvicorn"):
+        event["event"] = "told by a library"
+        event["logger"] = record.name
     return event
