@@ -15,7 +15,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
+import psycopg
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
@@ -32,6 +34,18 @@ POSTGRESQL = "postgresql"
 SQLITE_BUSY_SECONDS = 20
 SQLITE_CACHE_KIB = 32 * 2**10
 SQLITE_CHECKPOINT_PAGES = 4000
+POSTGRESQL_LOCK_SECONDS = 20
+POSTGRESQL_IDLE_SECONDS = 60
+"""A process that stops within a transaction holds the writer's lock no longer than this."""
+
+POSTGRESQL_CONNECTION = {
+    "connect_timeout": 5,
+    # A server that vanished without a word is given up after about so long, not after hours.
+    "tcp_user_timeout": 30_000,
+    "keepalives_idle": 15,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+}
 POOL_SIZE = 6
 _WRITER_LOCK = 0x636C61697231  # any number that nothing else in the database locks
 _UPGRADE_LOCK = _WRITER_LOCK + 1
@@ -65,9 +79,10 @@ class Database:
                 pool_size=POOL_SIZE,
                 max_overflow=4,
                 pool_pre_ping=True,
-                connect_args={"connect_timeout": 5},
+                connect_args=POSTGRESQL_CONNECTION,
                 hide_parameters=True,
             )
+            event.listen(self.engine, "connect", _prepare_postgresql)
 
     def __repr__(self) -> str:
         return f"Database({self.url.render_as_string(hide_password=True)!r})"
@@ -89,6 +104,8 @@ class Database:
         exception. Raises `StorageError`."""
         with _translated(), self.engine.connect() as connection:
             if self.kind == POSTGRESQL:
+                # Whatever the database's default: a snapshot taken before the lock would be old.
+                connection = connection.execution_options(isolation_level="READ COMMITTED")
                 connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), _LOCK_KEY)
             else:
                 connection.exec_driver_sql("BEGIN IMMEDIATE")
@@ -104,6 +121,8 @@ class Database:
             self._refuse_newer()
             with self.engine.connect() as connection:
                 if self.kind == POSTGRESQL:
+                    # Another process may upgrade for as long as it takes.
+                    connection.execute(text("SET LOCAL lock_timeout = 0"))
                     connection.execute(text("SELECT pg_advisory_lock(:key)"), _UPGRADE_KEY)
                     connection.commit()
                 else:
@@ -180,6 +199,13 @@ def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
     cursor.execute(f"PRAGMA cache_size=-{SQLITE_CACHE_KIB}")
     cursor.execute(f"PRAGMA wal_autocheckpoint={SQLITE_CHECKPOINT_PAGES}")
     cursor.close()
+
+
+def _prepare_postgresql(connection: psycopg.Connection[Any], _record: object) -> None:
+    connection.execute(f"SET lock_timeout = '{POSTGRESQL_LOCK_SECONDS}s'".encode())
+    idle = f"SET idle_in_transaction_session_timeout = '{POSTGRESQL_IDLE_SECONDS}s'"
+    connection.execute(idle.encode())
+    connection.commit()
 
 
 def _scripts() -> ScriptDirectory:
