@@ -6,13 +6,16 @@ written before the application starts.
 
 from __future__ import annotations
 
+import io
 import json
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
 
+import structlog
 from fastapi import FastAPI
 from starlette.testclient import TestClient
 
@@ -37,6 +40,7 @@ from verifier_api.service.service import VerifierService
 from verifier_api.settings import Settings, load_settings
 from verifier_api.store.database import Database, sqlite_url
 from verifier_api.web.app import make_app, make_service
+from verifier_api.web.logs import configure_logs
 from verifier_api.web.metrics import Metrics
 
 OPTICIAN = "optician-1"
@@ -179,6 +183,21 @@ def serving(insurer: Insurer) -> Iterator[Caller]:
 def code_of(answer: Any) -> str:
     """The code of a problem."""
     return str(answer.json()["code"])
+
+
+@contextmanager
+def captured_log() -> Iterator[io.StringIO]:
+    """What is logged meanwhile, as the server process logs it."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    stream = io.StringIO()
+    configure_logs(stream)
+    try:
+        yield stream
+    finally:
+        root.handlers[:] = handlers
+        root.setLevel(level)
+        structlog.reset_defaults()
 
 
 def log_lines(text: str) -> list[dict[str, Any]]:

@@ -250,14 +250,11 @@ def test_reference_data_that_contradicts_itself_is_told_apart() -> None:
 
 
 def lines_of(
-    pieces: Iterable[bytes | float | None],
-    max_line: int = 10,
-    seconds: float = 5,
-    is_gone: bool = False,
+    pieces: Iterable[bytes | float | None], seconds: float = 5, *, is_gone: bool = False
 ) -> list[tuple[bytes, bool]]:
     async def collect() -> list[tuple[bytes, bool]]:
         request = request_of(pieces, None, **{IS_GONE: lambda: is_gone})
-        return [entry async for entry in read_lines(request, max_line, seconds)]
+        return [entry async for entry in read_lines(request, 10, seconds)]
 
     return asyncio.run(collect())
 

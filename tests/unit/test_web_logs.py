@@ -10,24 +10,17 @@ import logging
 from collections.abc import Iterator
 
 import pytest
-import structlog
 
-from tests.support.web import log_lines
-from verifier_api.web.logs import configure_logs, fault_of, logger
+from tests.support.web import captured_log, log_lines
+from verifier_api.web.logs import fault_of, logger
 
 SECRET = "2221234 and 54321 cents"
 
 
 @pytest.fixture
 def log() -> Iterator[io.StringIO]:
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    stream = io.StringIO()
-    configure_logs(stream)
-    yield stream
-    root.handlers[:] = handlers
-    root.setLevel(level)
-    structlog.reset_defaults()
+    with captured_log() as stream:
+        yield stream
 
 
 def fail() -> None:
