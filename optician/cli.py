@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from console.inputs import STANDARD, read_input, read_nomenclature
-from console.running import CommandError, Version, euros, new_app, run
+from console.running import CommandError, Version, new_app, run
 from optician.files import is_readable_by_others, write_output
 from optician.sending import cancel, fetch, invoice, status, submit
 from optician.terminal import (
@@ -86,7 +86,7 @@ def keygen(
             },
             [
                 f"{terminal.say('key_made')} {identity.optician_id}  ({identity.key_id})",
-                f"{terminal.say('written')}: {out} ({terminal.say('keep_secret')})",
+                terminal.named("written", f"{out} ({terminal.say('keep_secret')})"),
             ],
             is_output_taken=STANDARD in (out, public),
         )
@@ -169,8 +169,10 @@ def prove(
             },
             [
                 *_claim_lines(terminal, claim),
-                f"{terminal.say('written')}: {out} ({len(data)} B), "
-                f"{openings_file} ({terminal.say('keep_secret')})",
+                terminal.named(
+                    "written",
+                    f"{out} ({len(data)} B), {openings_file} ({terminal.say('keep_secret')})",
+                ),
             ],
             is_output_taken=STANDARD in (out, openings_file),
         )
@@ -197,23 +199,23 @@ def _claim_lines(terminal: Terminal, claim: Claim) -> list[str]:
         )
     ]
     if claim.level is not None:  # only a pair, whose lenses have no class, names it
-        told.insert(
-            0,
-            f"{terminal.say('lenses_hidden')}; {terminal.say('price_class')} {claim.price_class}, "
-            f"{terminal.say('level')} {claim.level}",
-        )
+        level = f"{terminal.say('level')} {claim.level}"
+        told[:0] = [
+            terminal.say("lenses_hidden"),
+            f"{terminal.say('price_class')} {claim.price_class}, {level}",
+        ]
     if claim.amounts is not None:
         told.append(
-            f"{terminal.say('lenses')} {euros(claim.amounts.lenses_cents)}, "
-            f"{terminal.say('frame')} {euros(claim.amounts.frame_cents)}"
+            f"{terminal.say('lenses')} {terminal.euros(claim.amounts.lenses_cents)}, "
+            f"{terminal.say('frame')} {terminal.euros(claim.amounts.frame_cents)}"
         )
     if claim.early_renewal_ground is not None:
         told.append(f"{terminal.say('early_renewal')} {claim.early_renewal_ground}")
     return [
-        f"{terminal.say('claim_made')}: {claim.claim_id}  {claim.statement}, "
-        f"{claim.date_of_service}, {terminal.say('expires')} {claim.expires_at:%Y-%m-%d}",
-        f"{terminal.say('tells')}: {'; '.join(told)}",
-        f"{terminal.say('hides')}: {terminal.say('hidden')}",
+        terminal.named("claim_made", f"{claim.claim_id}  {claim.statement}, ")
+        + f"{claim.date_of_service}, {terminal.say('expires')} {claim.expires_at:%Y-%m-%d}",
+        terminal.named("tells", terminal.mark(";").join(told)),
+        terminal.named("hides", terminal.say("hidden")),
     ]
 
 
@@ -293,10 +295,12 @@ def open_(
                 "opening_file": out,
             },
             [
-                f"{terminal.say('opened')}: {opening.claim_id}, "
-                f"{terminal.say('line')} {opening.line}",
-                f"{terminal.say('reveals')}: {', '.join(revealed)}",
-                f"{terminal.say('purpose')}: {opening.purpose}",
+                terminal.named(
+                    "opened", f"{opening.claim_id}, {terminal.say('line')} {opening.line}"
+                ),
+                terminal.named("reveals", ", ".join(revealed)),
+                terminal.named("purpose", opening.purpose),
+                *([] if out == STANDARD else [terminal.named("written", out)]),
             ],
             is_output_taken=out == STANDARD,
         )

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from console.inputs import STANDARD, check_inputs, read_input
-from console.running import CommandError, UsageError, euros, plain
+from console.running import CommandError, UsageError, plain
 from optician.files import is_readable_by_others, write_output
 from optician.messages import (
     NEXT_STEPS,
@@ -99,18 +99,18 @@ def _verdict_lines(terminal: Terminal, verdict: VerdictAnswer) -> list[str]:
     lines = [line]
     if verdict.verdict == "granted" and verdict.granted_until is not None:
         lines = [
-            f"{line}: {terminal.say('granted_until')} {_moment(verdict.granted_until)}"
-            + _amounts_text(terminal, verdict.amounts),
-            f"{terminal.say('to_do')}: {terminal.say('send_invoice')}",
+            f"{line}{terminal.mark(':')}{terminal.say('granted_until')} "
+            f"{_moment(verdict.granted_until)}" + _amounts_text(terminal, verdict.amounts),
+            terminal.named("to_do", terminal.say("send_invoice")),
         ]
     elif verdict.reason is not None:
         titles = verdict.reason_titles
         title = _in_language(terminal, titles) if titles is not None else verdict.reason
-        lines = [f"{line}: {title}"]
+        lines = [f"{line}{terminal.mark(':')}{title}"]
         if verdict.detail:
-            lines.append(f"{terminal.say('detail')}: {verdict.detail}")
+            lines.append(terminal.named("detail", verdict.detail))
         advice = NEXT_STEPS.get(verdict.reason, NO_NEXT_STEP)
-        lines.append(f"{terminal.say('to_do')}: {in_language(advice, terminal.language)}")
+        lines.append(terminal.named("to_do", in_language(advice, terminal.language)))
     return [plain(text) for text in [*lines, _in_language(terminal, verdict.notice)]]
 
 
@@ -132,7 +132,8 @@ def status(
             claim = client.claim(claim_id)
         since = f"{terminal.say('since')} {_moment(claim.state_since)}"
         amounts = _amounts_text(terminal, claim.invoiced_amounts or claim.amounts)
-        lines = [f"{_state(terminal, claim.state)}  {claim.claim_id}: {since}{amounts}"]
+        line = f"{_state(terminal, claim.state)}  {claim.claim_id}"
+        lines = [f"{line}{terminal.mark(':')}{since}{amounts}"]
         if claim.state == "granted" and claim.granted_until is not None:
             lines.append(f"{terminal.say('granted_until')} {_moment(claim.granted_until)}")
         facts = {name: value for name, value in _facts(claim).items() if name in _SUMMARY}
@@ -198,7 +199,7 @@ def invoice(
             with _service(terminal, to, token_file, retries, timeout) as client:
                 answer = client.invoice(claim.claim_id, data)
         amounts = None if notice.amounts is None else notice.amounts.model_dump()
-        done = terminal.say("invoice_made" if answer is None else "invoice_taken")
+        done = "invoice_made" if answer is None else "invoice_taken"
         terminal.report(
             {
                 "claim_id": claim.claim_id,
@@ -209,7 +210,7 @@ def invoice(
                 "warnings": terminal.warnings,
             },
             [
-                f"{done}: {claim.claim_id}, {terminal.say('delivered')} {day}"
+                terminal.named(done, f"{claim.claim_id}, {terminal.say('delivered')} {day}")
                 + _amounts_text(terminal, notice.amounts),
                 *_written_lines(terminal, out),
                 *([] if answer is None else [plain(_in_language(terminal, answer.notice))]),
@@ -245,7 +246,7 @@ def cancel(
         if to is not None:
             with _service(terminal, to, token_file, retries, timeout) as client:
                 answer = client.cancel(claim.claim_id, data)
-        done = terminal.say("cancellation_made" if answer is None else "cancellation_taken")
+        done = "cancellation_made" if answer is None else "cancellation_taken"
         terminal.report(
             {
                 "claim_id": claim.claim_id,
@@ -253,7 +254,7 @@ def cancel(
                 "answer": None if answer is None else _facts(answer),
                 "warnings": terminal.warnings,
             },
-            [f"{done}: {claim.claim_id}", *_written_lines(terminal, out)],
+            [terminal.named(done, claim.claim_id), *_written_lines(terminal, out)],
             is_output_taken=out == STANDARD,
         )
 
@@ -281,7 +282,7 @@ def _asked_amounts(claim: Claim, lenses: int | None, frame: int | None) -> Claim
 
 
 def _written_lines(terminal: Terminal, out: str | None) -> list[str]:
-    return [] if out is None else [f"{terminal.say('written')}: {out}"]
+    return [] if out is None else [terminal.named("written", out)]
 
 
 # -- fetch ------------------------------------------------------------------------------------
@@ -317,7 +318,7 @@ def fetch(
         write_output(out, data, replace=force)
         terminal.report(
             {"digest": digest, "file": out, "bytes": len(data), "warnings": terminal.warnings},
-            [f"{terminal.say('fetched')}: {what} {digest}", *_written_lines(terminal, out)],
+            [terminal.named("fetched", f"{what} {digest}"), *_written_lines(terminal, out)],
             is_output_taken=out == STANDARD,
         )
 
@@ -367,7 +368,7 @@ def _day(text: str) -> date:
         day = date.fromisoformat(text)
         if day.isoformat() == text:  # of the forms of a date, one only
             return day
-    raise UsageError("--date-of-delivery: not a date YYYY-MM-DD")
+    raise CommandError("argument", "--date-of-delivery: not a date YYYY-MM-DD")
 
 
 # -- asking -----------------------------------------------------------------------------------
@@ -455,6 +456,6 @@ def _amounts_text(terminal: Terminal, amounts: Amounts | ClaimAmounts | None) ->
     if amounts is None:
         return ""
     return (
-        f", {terminal.say('lenses')} {euros(amounts.lenses_cents)}, "
-        f"{terminal.say('frame')} {euros(amounts.frame_cents)}"
+        f", {terminal.say('lenses')} {terminal.euros(amounts.lenses_cents)}, "
+        f"{terminal.say('frame')} {terminal.euros(amounts.frame_cents)}"
     )

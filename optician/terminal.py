@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from console.inputs import STANDARD, check_inputs
-from console.running import CommandError, UsageError, reporting
+from console.running import CommandError, UsageError, euros, reporting
 from optician.files import check_writable
 from optician.messages import Language, preferred_language, say
 from zk.errors import EncodingError, StatementError
@@ -36,12 +36,25 @@ class Terminal:
     def say(self, key: str) -> str:
         return say(key, self.language)
 
+    def mark(self, mark: str) -> str:
+        """A colon or a semicolon with the spaces around it."""
+        return f" {mark} " if self.language == "fr" else f"{mark} "
+
+    def named(self, key: str, text: str) -> str:
+        """``text`` with what it is before it."""
+        return f"{self.say(key)}{self.mark(':')}{text}"
+
+    def euros(self, cents: int) -> str:
+        """An amount as people write it."""
+        text = euros(cents)
+        return text.replace(".", ",") if self.language == "fr" else text
+
     def warn(self, key: str, where: str = "") -> None:
         """Tell at once, or in JSON with the result."""
         self.warnings.append({"warning": key, "where": where})
         if not self.as_json:
-            text = f"{where}: {self.say(key)}" if where else self.say(key)
-            typer.echo(f"{self.say('warning')}: {text}", err=True)
+            place = f"{where}{self.mark(':')}" if where else ""
+            typer.echo(self.named("warning", f"{place}{self.say(key)}"), err=True)
 
     def report(self, facts: Mapping[str, Any], lines: list[str], *, is_output_taken: bool) -> None:
         """The result, on standard error where a file went to standard output."""
@@ -54,7 +67,7 @@ class Terminal:
             told = {"error": kind, "detail": detail} | self.problem
             typer.echo(json.dumps(told), err=True)
         else:
-            typer.echo(f"{self.say('error')}: {self.say(kind)}: {detail}", err=True)
+            typer.echo(self.named("error", self.named(kind, detail)), err=True)
 
 
 @contextmanager

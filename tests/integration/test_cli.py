@@ -342,11 +342,11 @@ def test_another_table_is_another_nomenclature(ready: Console) -> None:
 @pytest.mark.parametrize(
     ("options", "environment", "words"),
     [
-        ((), {"LC_ALL": "fr_FR.UTF-8"}, "erreur: un fichier ne peut être lu"),
-        ((), {"LC_ALL": "", "LC_MESSAGES": "", "LANG": "fr_CA"}, "erreur: un fichier"),
+        ((), {"LC_ALL": "fr_FR.UTF-8"}, "erreur : un fichier ne peut être lu"),
+        ((), {"LC_ALL": "", "LC_MESSAGES": "", "LANG": "fr_CA"}, "erreur : un fichier"),
         ((), {"LC_ALL": "C", "LANG": "fr_FR"}, "error: a file cannot be read"),
         (("--lang", "en"), {"LC_ALL": "fr_FR.UTF-8"}, "error: a file cannot be read"),
-        (("--lang", "fr"), {"LC_ALL": "C"}, "erreur: un fichier ne peut être lu"),
+        (("--lang", "fr"), {"LC_ALL": "C"}, "erreur : un fichier ne peut être lu"),
     ],
 )
 def test_messages_come_in_the_optician_s_language(
@@ -366,7 +366,7 @@ def test_messages_come_in_the_optician_s_language(
 def test_results_and_warnings_come_in_french_too(ready: Console) -> None:
     done = prove(ready, "--out", "claim.json", "--openings", "openings.json", "--lang", "fr")
     assert "demande prête" in done.out
-    assert "attention: verres: demandé sous le plafond" in done.err
+    assert "attention : verres : demandé sous le plafond" in done.err
 
 
 def test_every_message_stands_in_both_languages() -> None:
@@ -435,8 +435,8 @@ def test_contract_and_table_are_to_blame_for_what_they_do_not_allow(ready: Conso
         ),
         (
             "fr",
-            "dit à l'assureur: classes des deux verres cachées; classe de prix B, niveau e; "
-            "monture M03; verres 650.00 €, monture 100.00 €",
+            "dit à l'assureur : classes des deux verres cachées ; classe de prix B, niveau e ; "
+            "monture M03; verres 650,00 €, monture 100,00 €",
         ),
     ],
 )

@@ -104,8 +104,8 @@ def test_a_refused_claim(shop: Console, service: CannedService, claim: Claim) ->
     ]
     done = ask(shop, service, "submit", "--lang", "fr")
     assert done.code == 1
-    assert done.out.splitlines()[0] == f"refusée  {claim.claim_id}: renewal_too_early en français"
-    assert f"que faire: {NEXT_STEPS['renewal_too_early'][1]}" in done.out
+    assert done.out.splitlines()[0] == f"refusée  {claim.claim_id} : renewal_too_early en français"
+    assert f"que faire : {NEXT_STEPS['renewal_too_early'][1]}" in done.out
     assert "Pas une décision de paiement." in done.out
 
 
@@ -467,7 +467,10 @@ def test_an_invoice_may_ask_for_less(shop: Console, claim: Claim) -> None:
         ((*DELIVERY, "--lenses-cents", "50000"), "an amount is above the claim's"),
         ((*DELIVERY[:3], "2020-10-04"), "the delivery is before the date of service"),
         (("--key", "other.json", *DELIVERY[2:]), "the claim is another optician's"),
-        ((*DELIVERY[:3], "20201020"), "--date-of-delivery: not a date YYYY-MM-DD"),
+        (
+            (*DELIVERY[:3], "20201020"),
+            "this argument is not valid: --date-of-delivery: not a date YYYY-MM-DD",
+        ),
         ((*DELIVERY[:3], "2020-13-01"), "--date-of-delivery: not a date YYYY-MM-DD"),
         (("--key", "claim.json", *DELIVERY[2:]), "key file: "),
         (("--key", "absent.json", *DELIVERY[2:]), "No such file"),
