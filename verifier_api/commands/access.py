@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from console.inputs import read_input
-from console.running import UsageError, new_app
+from console.running import CommandError, new_app
 from verifier_api.commands.shared import (
+    UNREADABLE,
     AsJson,
     DatabaseUrl,
     DataDir,
     open_database,
+    parse_arguments,
     reporting_to_terminal,
     tell,
     writing,
@@ -43,8 +45,6 @@ def create(
     with reporting_to_terminal(as_json):
         from datetime import UTC, datetime
 
-        from circuits.canonical import canonical_bytes
-        from circuits.document import parse_document
         from verifier_api.service.administration import COMMAND, TokenRequest, create_token
 
         wanted = {
@@ -53,9 +53,7 @@ def create(
             "label": label,
             "expires_at": expires_at,
         }
-        request = parse_document(
-            TokenRequest, canonical_bytes(wanted), max_bytes=4096, what="token"
-        )
+        request = parse_arguments(TokenRequest, wanted, "token")
         with writing(database, data_dir) as connection:
             fresh = create_token(connection, request, COMMAND, datetime.now(UTC))
         _tell_token(as_json, fresh)
@@ -145,7 +143,7 @@ def add_keys(
 
         entries = parse_key_entries(read_input(file, MAX_KEYS_BYTES))
         if not entries:
-            raise UsageError("the file holds no key")
+            raise CommandError(UNREADABLE, "the file holds no key")
         with writing(database, data_dir) as connection:
             ids = register_keys(connection, entries, COMMAND, datetime.now(UTC))
         lines = [

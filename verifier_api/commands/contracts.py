@@ -27,7 +27,7 @@ app = new_app(about="The insurer's contracts.")
 
 
 @app.command("show")
-def showread_contract(
+def show(
     contract_file: Annotated[str, typer.Argument(metavar="CONTRACT.json", help="- for input.")],
     nomenclature_file: NomenclatureFile = None,
     as_json: AsJson = False,

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from console.inputs import read_input
-from console.running import UsageError, new_app
+from console.running import CommandError, new_app
 from verifier_api.commands.shared import (
+    UNREADABLE,
     AsJson,
     DatabaseUrl,
     DataDir,
     open_database,
-    parse_day,
+    parse_arguments,
     reporting_to_terminal,
     tell,
     writing,
 )
+
+if TYPE_CHECKING:
+    from verifier_api.service.administration import Right
 
 app = new_app(about="Rights of beneficiaries, by the random references that the insurer gave out.")
 
@@ -52,7 +57,9 @@ def add(
         "valid_to": valid_to,
     }
     with reporting_to_terminal(as_json):
-        added = _record([entry], database, data_dir)
+        from verifier_api.service.administration import Right
+
+        added = _record([parse_arguments(Right, entry, "right")], database, data_dir)
         tell(as_json, {"added": added}, [f"{added} added"])
 
 
@@ -69,21 +76,55 @@ def import_(
     open).
     """
     with reporting_to_terminal(as_json):
-        import csv
-        import io
+        from circuits.canonical import canonical_bytes
+        from circuits.document import parse_document
+        from verifier_api.service.administration import Right
+        from zk.errors import ZkError
 
-        try:
-            text = read_input(file, MAX_FILE_BYTES).decode("utf-8-sig")
-        except UnicodeDecodeError:
-            raise UsageError(f"{file}: not UTF-8") from None
-        reader = csv.DictReader(io.StringIO(text))
-        if tuple(reader.fieldnames or ()) != COLUMNS:
-            raise UsageError(f"{file}: the first line must be {','.join(COLUMNS)}")
-        entries = [{name: row.get(name) or None for name in COLUMNS} for row in reader]
-        added = _record(entries, database, data_dir)
-        tell(
-            as_json, {"read": len(entries), "added": added}, [f"{len(entries)} read, {added} added"]
-        )
+        lines: list[int] = []
+        rights: list[Right] = []
+        for number, row in _rows(read_input(file, MAX_FILE_BYTES)):
+            entry = {name: text or None for name, text in zip(COLUMNS, row, strict=True)}
+            try:
+                data = canonical_bytes(entry)
+                rights.append(parse_document(Right, data, max_bytes=len(data), what="right"))
+            except ZkError as error:
+                raise CommandError(UNREADABLE, f"line {number}: {error}") from None
+            lines.append(number)
+        added = _record(rights, database, data_dir, lines)
+        facts = {"read": len(rights), "added": added}
+        tell(as_json, facts, [f"{len(rights)} read, {added} added"])
+
+
+def _rows(data: bytes) -> Iterator[tuple[int, list[str]]]:
+    """The rows of a CSV file below its heading, each with the number of its (last) line."""
+    import csv
+    import io
+
+    if len(data) > MAX_FILE_BYTES:
+        raise CommandError(UNREADABLE, f"larger than {MAX_FILE_BYTES} bytes")
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise CommandError(UNREADABLE, "not UTF-8") from None
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    is_heading = True
+    try:
+        for row in reader:
+            if not row:
+                continue
+            if is_heading and tuple(row) != COLUMNS:
+                break
+            if len(row) != len(COLUMNS):
+                problem = f"line {reader.line_num}: {len(COLUMNS)} columns expected"
+                raise CommandError(UNREADABLE, problem)
+            if not is_heading:
+                yield reader.line_num, row
+            is_heading = False
+    except csv.Error:
+        raise CommandError(UNREADABLE, f"line {reader.line_num}: not CSV") from None
+    if is_heading:
+        raise CommandError(UNREADABLE, f"the first line must be {','.join(COLUMNS)}")
 
 
 @app.command("list")
@@ -119,28 +160,27 @@ def end(
 
         from verifier_api.service.administration import COMMAND, RightEnd, end_right
 
-        last = parse_day(valid_to, "--to")
-        wanted = RightEnd(beneficiary=beneficiary, contract_id=contract_id, valid_to=last)
+        said = {"beneficiary": beneficiary, "contract_id": contract_id, "valid_to": valid_to}
+        wanted = parse_arguments(RightEnd, said, "right")
         with writing(database, data_dir) as connection:
             end_right(connection, wanted, COMMAND, datetime.now(UTC))
         tell(as_json, {"valid_to": valid_to}, [f"ends {valid_to}"])
 
 
-def _record(entries: list[dict[str, Any]], database: str | None, data_dir: str | None) -> int:
+def _record(
+    rights: Sequence[Right], database: str | None, data_dir: str | None, lines: Sequence[int] = ()
+) -> int:
+    """How many were new; ``lines`` say where each stands in a file."""
     from datetime import UTC, datetime
 
-    from circuits.canonical import canonical_bytes
-    from circuits.document import parse_document
-    from verifier_api.service.administration import COMMAND, Right, add_rights
-    from zk.errors import ZkError
+    from verifier_api.service.administration import COMMAND, add_rights
+    from verifier_api.service.errors import ServiceError
 
-    rights = []
-    for number, entry in enumerate(entries, start=1):
-        try:
-            rights.append(
-                parse_document(Right, canonical_bytes(entry), max_bytes=4096, what="right")
-            )
-        except ZkError as error:
-            raise UsageError(f"right {number}: {error}") from None
     with writing(database, data_dir) as connection:
-        return add_rights(connection, rights, COMMAND, datetime.now(UTC))
+        try:
+            return add_rights(connection, rights, COMMAND, datetime.now(UTC))
+        except ServiceError as error:
+            if not (lines and error.places):
+                raise
+            number = lines[int(error.places[0].removeprefix("rights."))]
+            raise CommandError(error.code, f"line {number}: {error.detail}") from None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -54,27 +55,29 @@ def serve(
         from verifier_api.web.server import listen
         from verifier_api.web.server import serve as serve_app
 
-        chosen = settings_of(database, data_dir, host=host, port=port, workers=workers)
-        with telling_refusals():
-            first = _prepare(chosen)
-            opened = listen(chosen)
-            address = opened.getsockname()
-            shown = f"[{address[0]}]" if ":" in address[0] else address[0]
-            url = f"http://{shown}:{address[1]}"
-            configure_logs()
-            metrics = Metrics()
-            app = make_app(make_service(chosen, metrics), chosen, metrics)
+        with ExitStack() as closing:
+            with telling_refusals():
+                chosen = settings_of(database, data_dir, host=host, port=port, workers=workers)
+                opened = closing.enter_context(listen(chosen))
+                # Not before there is a port: it makes a token that has to be shown.
+                first = _prepare(chosen)
+                address = opened.getsockname()
+                shown = f"[{address[0]}]" if ":" in address[0] else address[0]
+                url = f"http://{shown}:{address[1]}"
+                configure_logs()
+                metrics = Metrics()
+                app = make_app(make_service(chosen, metrics), chosen, metrics)
 
-        def when_ready() -> None:
-            if as_json:
-                print(json.dumps({"url": url, "admin_token": first}), flush=True)
-            else:
-                if first is not None:
-                    print(f"administrator's token, shown this once: {first}")
-                print(f"serving on {url}", flush=True)
+            def when_ready() -> None:
+                if as_json:
+                    print(json.dumps({"url": url, "admin_token": first}), flush=True)
+                else:
+                    if first is not None:
+                        print(f"administrator's token, shown this once: {first}")
+                    print(f"serving on {url}", flush=True)
 
-        if not serve_app(app, chosen, opened, when_ready):
-            raise CommandError("internal", "the service could not start; its log says why")
+            if not serve_app(app, chosen, opened, when_ready):
+                raise CommandError("internal", "the service could not start; its log says why")
 
 
 def _prepare(chosen: Settings) -> str | None:

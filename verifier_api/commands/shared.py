@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from circuits.contract import Contract
+    from circuits.document import Model
     from verifier_api.settings import Settings
     from verifier_api.store.database import Database
 
@@ -84,6 +85,18 @@ def parse_day(text: str, option: str = "--date") -> date:
     return day
 
 
+def parse_arguments(model: type[Model], wanted: dict[str, Any], what: str) -> Model:
+    """The document that the command line describes. Raises `UsageError` naming what is wrong."""
+    from circuits.canonical import canonical_bytes
+    from circuits.document import parse_document
+    from zk.errors import ZkError
+
+    try:
+        return parse_document(model, canonical_bytes(wanted), max_bytes=2**16, what=what)
+    except ZkError as error:
+        raise UsageError(str(error)) from None
+
+
 def settings_of(database: str | None, data_dir: str | None, **more: Any) -> Settings:
     """The settings, with what the command line says."""
     from verifier_api.settings import load_settings
@@ -124,6 +137,8 @@ def telling_refusals() -> Iterator[None]:
         raise CommandError(error.code, error.detail) from None
     except StorageError as error:
         raise CommandError("database", str(error)) from None
+    except UnicodeEncodeError:
+        raise UsageError("an argument has bytes that are no text") from None
 
 
 def tell(as_json: bool, facts: Any, lines: list[str]) -> None:
