@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import psycopg
 import pytest
 
 from tests.support import postgres
+from tests.support.commands import ROOT
+from tests.support.ending import ending_with_us
 from tests.support.postgres import OWNER, Cluster, PostgresMissing, find_programs
 from tests.support.server import is_running
 
@@ -48,6 +55,38 @@ def test_nothing_is_left_of_it(cluster: Cluster) -> None:
         assert is_running(pid)
     assert not is_running(pid)
     assert not folder.exists()
+
+
+_KILLED = """
+from tests.support.postgres import postgres_cluster
+with postgres_cluster() as made:
+    print(made.process.pid, made.folder, flush=True)
+    input()
+"""
+
+
+@pytest.mark.skipif(not ending_with_us("QUIT"), reason="no setpriv (util-linux)")
+def test_it_ends_with_tests_that_are_killed(cluster: Cluster) -> None:
+    """What SIGKILL, or a time limit, leaves nobody to tidy up."""
+    with subprocess.Popen(
+        [sys.executable, "-c", _KILLED],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    ) as process:
+        assert process.stdout is not None
+        pid, _, folder = process.stdout.readline().decode().strip().partition(" ")
+        try:
+            assert is_running(int(pid))
+            assert int(pid) != (cluster.process and cluster.process.pid)
+        finally:
+            process.kill()
+    end = time.monotonic() + 20
+    while is_running(int(pid)):
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    shutil.rmtree(folder)
 
 
 def test_without_programs_it_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -25,6 +25,8 @@ from typing import Any
 
 import psycopg
 
+from tests.support.ending import ending_with_us
+
 REQUIRED = "CLAIROBSCUR_REQUIRE_POSTGRESQL"
 """Set to anything but nothing: what would be skipped for want of PostgreSQL fails."""
 
@@ -138,7 +140,13 @@ class Cluster:
         settings = [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(
-                [self.programs / "postgres", "-D", self.folder / "data", *settings],
+                [
+                    *ending_with_us("QUIT"),
+                    self.programs / "postgres",
+                    "-D",
+                    self.folder / "data",
+                    *settings,
+                ],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

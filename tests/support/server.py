@@ -21,6 +21,7 @@ import sqlalchemy
 
 from optician.client import ServiceClient
 from tests.support.commands import ROOT, Done, run_process
+from tests.support.ending import ending_with_us
 from tests.support.postgres import Cluster
 from verifier_api.store.database import Database, sqlite_url
 
@@ -231,7 +232,10 @@ def start_server(
     start = time.monotonic()
     with stdout.open("wb") as out, stderr.open("wb") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "verifier_api", "serve", "--json", "--port", "0"],
+            [
+                *ending_with_us("KILL"),
+                *(sys.executable, "-m", "verifier_api", "serve", "--json", "--port", "0"),
+            ],
             stdin=subprocess.DEVNULL,
             stdout=out,
             stderr=log,
