@@ -436,7 +436,7 @@ def test_contract_and_table_are_to_blame_for_what_they_do_not_allow(ready: Conso
         (
             "fr",
             "dit à l'assureur : classes des deux verres cachées ; classe de prix B, niveau e ; "
-            "monture M03; verres 650,00 €, monture 100,00 €",
+            "monture M03 ; verres 650,00 €, monture 100,00 €",
         ),
     ],
 )
