@@ -352,16 +352,17 @@ def _start_line(
 
 
 async def _verify_line(parts: PartsHere, number: int, claim: Claim) -> dict[str, Any]:
-    while True:
-        try:
-            verdict = await parts.service.verify(claim)
-        except ServiceError as error:
-            if error.code != "overloaded" or error.reason == GIVEN_UP:
-                return _unreadable(number, f"{error.code}: {error.detail}")
-            await asyncio.sleep(0.05)  # the stream waits; others come first
-            continue
-        _count_stateless(parts, verdict)
-        return {"line": number} | verdict
+    async with parts.batch_turns:
+        while True:
+            try:
+                verdict = await parts.service.verify(claim)
+            except ServiceError as error:
+                if error.code != "overloaded" or error.reason == GIVEN_UP:
+                    return _unreadable(number, f"{error.code}: {error.detail}")
+                await asyncio.sleep(0.05)  # the stream waits; others come first
+                continue
+            _count_stateless(parts, verdict)
+            return {"line": number} | verdict
 
 
 def _unreadable(number: int, detail: str) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from datetime import datetime
@@ -26,6 +27,9 @@ from verifier_api.web.problems import MEDIA_TYPE, PROBLEMS
 
 BEARER = "bearer"
 
+BATCH_SHARE = 4
+"""What part of the queue the lines of batches may take: one in so many."""
+
 
 class Parts:
     """What the application is made of; routes find it on the request."""
@@ -37,6 +41,9 @@ class Parts:
         self.settings = settings
         self.limits = limits
         self.metrics = metrics
+        # Lines of all batches together: a batch is one request of its token, but could fill the
+        # queue with its lines and keep everybody else's claims out.
+        self.batch_turns = asyncio.Semaphore(max(1, settings.queue_limit // BATCH_SHARE))
 
 
 async def parts_here(request: Request) -> Parts:
