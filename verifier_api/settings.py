@@ -16,7 +16,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
-from verifier_api.store.database import parse_url, sqlite_url
+from verifier_api.store.database import parse_url, shown_url, sqlite_url
 from zk.errors import StatementError
 
 PREFIX = "CLAIROBSCUR_"
@@ -106,7 +106,7 @@ class Settings(BaseSettings):
 
     def shown(self) -> dict[str, Any]:
         """Every setting as JSON, the database's password masked."""
-        url = parse_url(self.database_url()).render_as_string(hide_password=True)
+        url = shown_url(parse_url(self.database_url()))
         return self.model_dump(mode="json", exclude={"database"}) | {"database": url}
 
 

@@ -85,7 +85,7 @@ class Database:
             event.listen(self.engine, "connect", _prepare_postgresql)
 
     def __repr__(self) -> str:
-        return f"Database({self.url.render_as_string(hide_password=True)!r})"
+        return f"Database({shown_url(self.url)!r})"
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -182,6 +182,12 @@ def parse_url(text_of_url: str) -> URL:
     if url.drivername == SQLITE and url.database in (None, "", ":memory:"):
         raise StorageError("database: SQLite needs a file")
     return url
+
+
+def shown_url(url: URL) -> str:
+    """The URL with every password in it masked, also those that stand in its query."""
+    hidden = {name: "***" for name in url.query if "password" in name.lower()}
+    return url.update_query_dict(hidden).render_as_string(hide_password=True)
 
 
 def sqlite_url(path: Path) -> str:
