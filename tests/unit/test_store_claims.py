@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Iterator
 from datetime import date, timedelta
 from pathlib import Path
@@ -21,6 +22,7 @@ from verifier_api.store.database import Database
 
 GRANT_ENDS = encode_instant(NOW + timedelta(days=90))
 AFTER = encode_instant(NOW + timedelta(days=90, seconds=1))
+REFUSED = 1000
 
 
 @pytest.fixture
@@ -83,6 +85,38 @@ def test_equipment_that_counts_for_renewal(filled: Database) -> None:
         assert sorted(found) == [(ADULT, DAY), (CHILD, date(2020, 10, 1))]
         assert store.granted_equipment(connection, [ADULT], AFTER) == []
         assert store.granted_equipment(connection, [], INSTANT) == []
+
+
+@pytest.mark.parametrize("others", [0, 63])
+def test_refused_claims_of_a_person_are_not_looked_through(filled: Database, others: int) -> None:
+    people = [ADULT, *(f"person-{number}" for number in range(others))]
+
+    def steps() -> int:
+        counted = [0]
+
+        def count() -> int:
+            counted[0] += 1
+            return 0
+
+        with filled.read() as connection:
+            driver = connection.connection.dbapi_connection
+            assert isinstance(driver, sqlite3.Connection)
+            driver.set_progress_handler(count, 1)
+            found = store.granted_equipment(connection, people, GRANT_ENDS)
+            driver.set_progress_handler(None, 1)
+        assert found == [(ADULT, DAY)]
+        return counted[0]
+
+    before = steps()
+    with filled.write() as connection:
+        row = store.find_claim(connection, "refused")
+        assert row is not None
+        like = dict(row._mapping) | {"beneficiary": ADULT}
+        del like["sequence"]
+        store.insert_claims(
+            connection, [like | {"claim_id": f"refused-{number}"} for number in range(REFUSED)]
+        )
+    assert steps() < before + REFUSED
 
 
 def test_a_claim_and_its_notice(filled: Database) -> None:

@@ -40,14 +40,14 @@ _KNOWN = select(claims.c.claim_id, claims.c.claim_digest, claims.c.answer).where
     claims.c.claim_id.in_(_NAMED)
 )
 _USED = select(commitments.c.commitment).where(commitments.c.commitment.in_(_NAMED))
-# By beneficiary alone: a planner that is told of states as well may look through all that have one.
-_CLAIMS_OF = select(
+# An index has both, the beneficiary first: an optician can have any number of claims refused, which
+# are not to be looked through for every later one of the same person.
+_GRANTED_TO = select(
     claims.c.beneficiary,
     claims.c.date_of_service,
-    claims.c.state,
     claims.c.statement,
     claims.c.deadline,
-).where(claims.c.beneficiary.in_(_NAMED))
+).where(claims.c.beneficiary.in_(_NAMED), claims.c.state.in_(("granted", "payable")))
 _CIRCUITS = select(circuits.c.digest).where(circuits.c.digest.in_(_NAMED))
 
 
@@ -68,10 +68,8 @@ def granted_equipment(
     """Beneficiary and date of service of every equipment that is granted or payable ``now``."""
     return [
         (row.beneficiary, row.date_of_service)
-        for row in connection.execute(_CLAIMS_OF, {"named": beneficiaries})
-        if row.state in ("granted", "payable")
-        and row.statement in EQUIPMENT
-        and (row.deadline is None or row.deadline >= now)
+        for row in connection.execute(_GRANTED_TO, {"named": beneficiaries})
+        if row.statement in EQUIPMENT and (row.deadline is None or row.deadline >= now)
     ]
 
 

@@ -128,7 +128,7 @@ claims = Table(
     Column("granted_lenses_cents", BigInteger),
     Column("granted_frame_cents", BigInteger),
     UniqueConstraint("claim_id"),
-    Index("ix_claims_beneficiary_date_of_service", "beneficiary", "date_of_service"),
+    Index("ix_claims_beneficiary_state", "beneficiary", "state"),
     Index("ix_claims_optician_id_sequence", "optician_id", "sequence"),
     Index("ix_claims_state_deadline", "state", "deadline"),
 )

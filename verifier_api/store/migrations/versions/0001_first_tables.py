@@ -106,9 +106,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("sequence", name="pk_claims"),
         sa.UniqueConstraint("claim_id", name="uq_claims_claim_id"),
     )
-    op.create_index(
-        "ix_claims_beneficiary_date_of_service", "claims", ["beneficiary", "date_of_service"]
-    )
+    op.create_index("ix_claims_beneficiary_state", "claims", ["beneficiary", "state"])
     op.create_index("ix_claims_optician_id_sequence", "claims", ["optician_id", "sequence"])
     op.create_index("ix_claims_state_deadline", "claims", ["state", "deadline"])
     op.create_table(
