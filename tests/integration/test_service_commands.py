@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import socket
 import sqlite3
 from collections.abc import Sequence
@@ -20,7 +21,7 @@ from circuits.contract import contract_digest
 from optician.identity import Identity
 from tests.support import claims as samples
 from tests.support import records
-from tests.support.commands import EXAMPLES, Console, Done, run_process
+from tests.support.commands import EXAMPLES, ROOT, Console, Done, run_process
 from tests.support.tables import limits_table
 from verifier_api.commands import rights
 from verifier_api.service.recording import record_claims
@@ -632,6 +633,61 @@ def test_everything_by_processes_of_their_own(tmp_path: Path) -> None:
     ]
     for path in data.iterdir():
         assert token[-43:].encode() not in path.read_bytes()
+
+
+def keys_of(answer: dict[str, Any]) -> set[str]:
+    """Its keys, and those of the objects in its lists."""
+    lists = [value for value in answer.values() if isinstance(value, list)]
+    entries = [entry for value in lists for entry in value if isinstance(entry, dict)]
+    return {*answer, *(name for entry in entries for name in entry)}
+
+
+def test_the_page_of_files_has_the_keys_of_every_answer(console: Console) -> None:
+    page = (ROOT / "docs" / "files.md").read_text("utf-8")
+    table = page.split("What looks after the service's data")[1].split("\n## ")[0]
+    documented: dict[str, set[str]] = {}
+    for names, told_of in re.findall(r"^\| (`verifier .+?) \| (.+) \|$", table, re.MULTILINE):
+        first, *others = re.findall(r"`([\w ]+)`", names)
+        group = first.rpartition(" ")[0]
+        for command in (first, *(f"{group} {other}" for other in others)):
+            documented[command] = set(re.findall(r"`(\w+)`", told_of))
+    assert documented.pop("verifier serve") == {"url", "admin_token"}  # test_service.py
+    assert documented.pop("verifier settings") == set()  # by their names
+    name = keys_file(console, SHOPS[0])
+    until = ("--contract", "responsable-2020", "--to", "2030-01-01")
+    token = ask(console, "tokens", "create", "reader")["token_id"]
+    corrupt = "INSERT INTO commitments VALUES ('x', 'nobody')"
+    commands: list[tuple[str | Path, ...]] = [
+        ("database", "upgrade"),
+        ("nomenclature", "add"),
+        ("nomenclature", "list"),
+        ("contracts", "add", CONTRACT),
+        ("contracts", "list"),
+        ("tokens", "create", "admin"),
+        ("tokens", "list"),
+        ("tokens", "rotate", token),
+        ("tokens", "revoke", token),
+        ("keys", "add", name),
+        ("keys", "list"),
+        ("keys", "revoke", SHOPS[0].key_id),
+        ("rights", "add", PERSON, *FROM),
+        ("rights", "list"),
+        ("rights", "end", PERSON, *until),
+        ("rights", "import", "-"),
+    ]
+    answered = {
+        f"verifier {command[0]} {command[1]}": keys_of(
+            ask(console, *command, stdin=csv_of(HEADING, CHILD_ROW))
+        )
+        for command in commands
+    }
+    connection = sqlite3.connect(console.folder / "clairobscur-data" / "verifier.db")
+    with connection:
+        connection.execute(corrupt)
+    connection.close()
+    report = json.loads(console.verifier("database", "check", "--json").out)
+    answered["verifier database check"] = keys_of(report)
+    assert answered == documented
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -17,8 +18,14 @@ from optician.claiming import _OpeningLine, _OpeningsFile
 from optician.identity import _IdentityFile
 from optician.sale import Sale, SaleCorrection, SaleItem
 from tests.support import claims as samples
+from tests.support.tables import limits_table
+from verifier_api.commands.rights import COLUMNS
 from verifier_api.keys import KeyEntry, _KeysFile
+from verifier_api.lpp.archive import TABLES
+from verifier_api.lpp.differences import compare_nomenclatures
+from verifier_api.lpp.importing import Counts, LppImport
 from verifier_api.reports import claim_facts, verdict_facts
+from verifier_api.service.administration import Right
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +54,7 @@ def table_keys(text: str) -> set[str]:
         ("Invoice", [Invoice]),
         ("Cancellation", [Cancellation]),
         ("Contract", [Contract]),
+        ("Rights", [Right]),
     ],
 )
 def test_tables_have_the_fields_of_the_documents(
@@ -67,6 +75,16 @@ def test_tables_have_the_fields_of_the_documents(
 def test_every_field_is_named(page: str, title: str, model: type[StrictDocument]) -> None:
     text = section(page, title)
     assert [name for name in model.model_fields if not re.search(rf"\b{name}\b", text)] == []
+
+
+def test_the_file_of_rights_has_the_heading_of_the_page(page: str) -> None:
+    example = re.search(r"^```\n(.*?)^```", section(page, "Rights"), re.MULTILINE | re.DOTALL)
+    assert example
+    heading, *rows = example[1].splitlines()
+    assert heading == ",".join(COLUMNS)
+    for row in rows:
+        entry = dict(zip(COLUMNS, row.split(","), strict=True))
+        Right.model_validate_json(json.dumps(entry | {"valid_to": entry["valid_to"] or None}))
 
 
 def test_the_names_of_revealed_values_are_listed(page: str) -> None:
@@ -130,3 +148,17 @@ def test_the_page_has_the_members_of_what_the_service_answers_to_notices(page: s
         row = re.search(r"^\| `answer` \| .*: (.*); null", text, re.MULTILINE)
         assert row is not None
         assert set(re.findall(r"`(\w+)`", row[1])) == set(model.model_fields)
+
+
+def test_an_import_answers_with_the_keys_of_the_page(page: str) -> None:
+    answers = section(page, "Answers with `--json`")
+    text = answers.split("`verifier nomenclature import`\n")[1].split("`verifier contracts")[0]
+    table = limits_table()
+    difference = compare_nomenclatures(table, samples.nomenclature()).facts()
+    counts = Counts(0, 0, 0, {})
+    done = LppImport(table, dict.fromkeys(TABLES, counts), {}, 0).facts()
+    assert table_keys(text) == {"version", "digest", "rows", *done, "difference"}
+    nested = [*difference["moved"], *difference["classes"], difference["before"]]
+    assert difference["classes"]
+    named = {*counts.facts(), *difference, *(name for entry in nested for name in entry)}
+    assert set(re.findall(r"`(\w+)`", text)) == named | table_keys(text) | {"from", "to"}
