@@ -367,6 +367,8 @@ def test_a_token_is_revoked_for_good(database: Database) -> None:
         {"scope": "admin", "optician_id": "shop-1"},
         {"scope": "owner"},
         {"scope": "reader", "label": "x" * (MAX_LABEL + 1)},
+        {"scope": "reader", "label": "a\0b"},
+        {"scope": "reader", "label": "\x1b[2J"},
         {"scope": "reader", "expires_at": "tomorrow"},
         {"scope": "reader", "secret": "x"},
         {},

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import secrets
+import threading
 from collections.abc import Awaitable, Callable, Iterator
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -208,6 +209,24 @@ def test_without_storage_it_is_not_ready_and_says_so(
         assert (error.code, error.retry_after) == ("storage_unavailable", 2)
 
 
+def test_a_database_that_does_not_answer_is_not_waited_for(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate = threading.Event()
+
+    def never() -> Any:
+        gate.wait(SECONDS)
+        raise StorageError("database: OperationalError")
+
+    monkeypatch.setattr(service_module, "READY_SECONDS", 0.05)
+    monkeypatch.setattr(bench.database, "read", never)
+    try:
+        assert bench.run(bench.service.readiness())["database"] is False
+        assert not gate.is_set()
+    finally:
+        gate.set()
+
+
 def test_the_doors_to_the_database(bench: Bench) -> None:
     def counter(connection: Any) -> int:
         return int(connection.exec_driver_sql("SELECT counter FROM changes").scalar_one())
@@ -397,6 +416,31 @@ def test_an_invoice_makes_a_claim_payable(bench: Bench, beneficiary: str) -> Non
 
 def cancellation_of(claim: Claim) -> bytes:
     return encode_cancellation(make_cancellation(claim, SHOP))
+
+
+@pytest.mark.parametrize("seconds", [0, 1])
+def test_a_notice_that_waited_is_judged_by_the_time_at_which_it_is_written(
+    bench: Bench, beneficiary: str, seconds: int
+) -> None:
+    claim = claim_for(beneficiary)
+    deadline = datetime.fromisoformat(bench.submit(claim)["granted_until"])
+    gate = threading.Event()
+
+    async def story() -> Any:
+        busy = asyncio.create_task(bench.service.change(lambda _: gate.wait(SECONDS)))
+        asked = bench.service.invoice(claim.claim_id, invoice_of(claim, DAY), AT_SHOP)
+        waiting = asyncio.create_task(asked)
+        await asyncio.sleep(0.05)
+        bench.now = deadline + timedelta(seconds=seconds)
+        gate.set()
+        await busy
+        return (await asyncio.gather(waiting, return_exceptions=True))[0]
+
+    outcome = bench.run(story())
+    if seconds:
+        assert (outcome.code, outcome.detail) == ("state_conflict", "the claim is expired")
+    else:
+        assert json.loads(outcome)["state"] == "payable"
 
 
 def test_a_cancellation_makes_room_for_another_claim(bench: Bench, beneficiary: str) -> None:

@@ -13,7 +13,7 @@ from datetime import date, datetime
 from typing import Annotated, Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 from sqlalchemy import Connection
 
 from circuits.canonical import decode_base64url, encode_base64url
@@ -182,13 +182,19 @@ def revoke_key(connection: Connection, key_id: str, actor: str, now: datetime) -
 # -- tokens -------------------------------------------------------------------------------------
 
 
+def _printable(text: str) -> str:
+    if not text.isprintable():  # PostgreSQL keeps no NUL, and terminals obey the others
+        raise ValueError("printable characters expected")
+    return text
+
+
 class TokenRequest(StrictDocument):
     """A token to be made: its scope, the optician that it stands for (scope ``optician`` only), a
     label for people, and the last instant at which it is valid (null: until revoked)."""
 
     scope: Scope
     optician_id: Identifier | None = None
-    label: Annotated[str, Field(max_length=MAX_LABEL)] = ""
+    label: Annotated[str, Field(max_length=MAX_LABEL), AfterValidator(_printable)] = ""
     expires_at: Instant | None = None
 
     @model_validator(mode="after")

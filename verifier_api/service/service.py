@@ -58,6 +58,9 @@ from zk.errors import ProofRejected, ZkError
 
 DIRECTORY_SECONDS = 1.0
 SWEEP_SECONDS = 30.0
+READY_SECONDS = 5.0
+"""How long the database may take to answer before the service is not ready."""
+
 MISS_SECONDS = 0.1
 """How often at most unknown tokens make a process read the directory again: they wait so long."""
 
@@ -148,8 +151,9 @@ class VerifierService:
             return True
 
         try:
-            is_there = await asyncio.to_thread(is_database_there)
-        except StorageError:
+            async with asyncio.timeout(READY_SECONDS):
+                is_there = await asyncio.to_thread(is_database_there)
+        except (StorageError, TimeoutError):
             is_there = False
         return {
             "database": is_there,
@@ -248,25 +252,29 @@ class VerifierService:
     async def invoice(self, claim_id: str, data: bytes, principal: Principal) -> str:
         """See `take_invoice`. Raises `EncodingError`, `StatementError` for what is no invoice."""
         invoice = decode_invoice(data)
-        step = self._step(claim_id, principal)
-        return await self.change(lambda connection: take_invoice(connection, step, invoice, data))
+        return await self.change(
+            lambda connection: take_invoice(
+                connection, self._step(claim_id, principal), invoice, data
+            )
+        )
 
     async def cancel(self, claim_id: str, data: bytes, principal: Principal) -> str:
         """See `take_cancellation`. Raises `EncodingError`, `StatementError` for what is none."""
         notice = decode_cancellation(data)
-        step = self._step(claim_id, principal)
         return await self.change(
-            lambda connection: take_cancellation(connection, step, notice, data)
+            lambda connection: take_cancellation(
+                connection, self._step(claim_id, principal), notice, data
+            )
         )
 
     async def decide(
         self, claim_id: str, decision: Decision, data: bytes, principal: Principal
     ) -> str:
         """See `take_decision`."""
-        step = self._step(claim_id, principal)
-        snapshot = self.directory.snapshot
 
         def act(connection: Connection) -> str:
+            snapshot = self.directory.snapshot
+            step = self._step(claim_id, principal)
             row = store.find_claim(connection, claim_id)
             contract = None
             if row is not None:
@@ -468,6 +476,8 @@ class VerifierService:
         return changed
 
     def _step(self, claim_id: str, principal: Principal) -> Step:
+        # In the writing transaction, by the same clock as claims are recorded: a notice that waited
+        # past its claim's deadline would be taken after another equipment was granted.
         return Step(claim_id, principal, self.directory.snapshot, self.clock())
 
     def _record(
