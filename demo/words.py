@@ -10,6 +10,8 @@ from typing import Final, Literal, TypeAlias, get_args
 
 from rich.markup import escape
 
+from verifier_api.service.life import REASON_TITLES
+
 Language: TypeAlias = Literal["en", "fr"]
 LANGUAGES: Final[tuple[Language, ...]] = get_args(Language)
 
@@ -375,31 +377,7 @@ WORDS: Final[dict[str, tuple[str, str]]] = {
         "[soft]Ensuite : README.md · docs/protocol.md · docs/limitations.md · make test[/]",
     ),
     "failed": ("NOT AS TOLD", "PAS COMME ANNONCÉ"),
-    # -- reason codes, in words ------------------------------------------------------------------
-    "reason.optician_unknown": (
-        "no such key of this optician is registered and valid",
-        "aucune clé valide de cet opticien n'est inscrite",
-    ),
-    "reason.signature_invalid": (
-        "the signature does not cover this claim",
-        "la signature ne couvre pas cette demande",
-    ),
-    "reason.contract_mismatch": (
-        "the claim is made for another insurer or contract",
-        "la demande vaut pour un autre assureur ou contrat",
-    ),
-    "reason.ceiling_exceeded": (
-        "an amount is over its reimbursement ceiling",
-        "un montant dépasse son plafond de remboursement",
-    ),
-    "reason.proof_malformed": (
-        "the proof is not canonically encoded for this statement",
-        "la preuve n'a pas le codage canonique de cet énoncé",
-    ),
-    "reason.proof_invalid": (
-        "the proof does not prove this claim",
-        "la preuve ne prouve pas cette demande",
-    ),
+    # -- reasons of openings ---------------------------------------------------------------------
     "reason.opening_other_line": (
         "the opening is of another line than the claim has",
         "l'ouverture est celle d'une autre ligne",
@@ -436,6 +414,9 @@ class Speaker:
 
     def reason(self, reason: str | None) -> str:
         """A reason code in words; a code that the story does not expect stands for itself."""
+        if reason in REASON_TITLES:  # in the service's words
+            text = REASON_TITLES[reason][self._index]
+            return _bind_marks(text) if self.language == "fr" else text
         key = f"reason.{reason}"
         return self(key) if key in WORDS else str(reason)
 
