@@ -245,11 +245,6 @@ def _summaries(now: str) -> Any:
 # -- checking -----------------------------------------------------------------------------------
 
 
-def count_claims(connection: Connection) -> int:
-    """How many are recorded."""
-    return int(connection.execute(select(func.count()).select_from(claims)).scalar_one())
-
-
 def claims_after(connection: Connection, sequence: int, limit: int) -> Sequence[Row[Any]]:
     """Whole rows in the order in which they were recorded."""
     query = select(claims).where(claims.c.sequence > sequence)
