@@ -282,7 +282,9 @@ def _asked_amounts(claim: Claim, lenses: int | None, frame: int | None) -> Claim
 
 
 def _written_lines(terminal: Terminal, out: str | None) -> list[str]:
-    return [] if out is None else [terminal.named("written", out)]
+    if out is None or out == STANDARD:
+        return []
+    return [terminal.named("written", out)]
 
 
 # -- fetch ------------------------------------------------------------------------------------
