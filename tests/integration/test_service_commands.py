@@ -729,7 +729,7 @@ def test_a_port_that_is_taken_makes_no_token_that_nobody_sees(console: Console) 
         port = str(taken.getsockname()[1])
         error = refusal(console, "serve", "--port", port)
     assert error["error"] == "file"
-    assert "in use" in error["detail"]
+    assert error["detail"] == f"127.0.0.1:{port}: Address already in use"
     assert not (console.folder / "clairobscur-data").exists()
 
 

@@ -214,15 +214,16 @@ def protocol_of(header_seconds: float, body_seconds: float) -> type[HttpToolsPro
 
 
 def listen(settings: Settings) -> socket.socket:
-    """A listening socket at the settings' address. Raises `OSError`."""
+    """A listening socket at the settings' address. Raises `OSError`, which names the address."""
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     # Named as TCP, so that asyncio turns off the delay of small packets (40 ms an answer).
     opened = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         opened.bind((settings.host, settings.port))
-    except OSError:
+    except OSError as error:
         opened.close()
+        error.filename = f"{settings.host}:{settings.port}"
         raise
     opened.set_inheritable(False)
     return opened
