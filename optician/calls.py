@@ -18,7 +18,7 @@ import re
 import ssl
 import time
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from ipaddress import ip_address
@@ -195,7 +195,7 @@ class Caller:
             else:
                 if answer.status in call.answers:
                     return answer.content
-                refusal, is_passing = _refusal(answer.without(self._token))
+                refusal, is_passing = _refusal(answer, self._token)
                 pause = answer.retry_after or 0.0
                 was_sent = answer.status != 429  # refused before anything was done
                 if pause > MAX_RETRY_AFTER:
@@ -248,12 +248,6 @@ class _Received:
     content: bytes = field(repr=False)
     retry_after: float | None
 
-    def without(self, token: str | None) -> _Received:
-        """A refusal is shown to people: it is not to repeat the token, whoever wrote it."""
-        if token is None:
-            return self
-        return replace(self, content=self.content.replace(token.encode(), b"..."))
-
 
 def check_address(base_url: str, *, allow_http: bool = False) -> str:
     """The address of a service without a slash at its end: https, or plain http to this machine.
@@ -304,7 +298,13 @@ def parse_answer(model: type[Model], content: bytes) -> Model:
     raise ServiceAnswerInvalid(f"{model.__name__}: {problems}")
 
 
-def _refusal(answer: _Received) -> tuple[ServiceFault, bool]:
+def _without(problem: ProblemAnswer, token: str) -> ProblemAnswer:
+    """A refusal is shown to people: it is not to repeat the token, whoever wrote it, and however:
+    what came may have it in escapes, which are gone here."""
+    return parse_answer(ProblemAnswer, problem.model_dump_json().replace(token, "...").encode())
+
+
+def _refusal(answer: _Received, token: str | None) -> tuple[ServiceFault, bool]:
     """What an answer with another status means, and whether it may pass."""
     status = answer.status
     is_passing = status in BUSY or status in GATEWAY
@@ -312,6 +312,7 @@ def _refusal(answer: _Received) -> tuple[ServiceFault, bool]:
         return ServiceAnswerInvalid(f"{status}: redirects are not followed"), False
     try:
         problem = parse_answer(ProblemAnswer, answer.content)
+        problem = problem if token is None else _without(problem, token)
     except ServiceAnswerInvalid:
         if is_passing:  # something before the service speaks
             return ServiceUnreachable(f"{status} from what stands before the service"), True

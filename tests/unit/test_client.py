@@ -893,6 +893,12 @@ def _shown(error: BaseException) -> str:
         # Something that repeats what it was sent.
         answer(canned.problem("forbidden", 403, detail=f"Bearer {TOKEN}", title=TOKEN), 403),
         answer(canned.problem("forbidden", 403, instance=TOKEN, places=[TOKEN]), 403),
+        httpx2.Response(
+            403,
+            text=json.dumps(canned.problem("forbidden", 403, detail="MARK")).replace(
+                "MARK", "".join(f"\\u{ord(letter):04x}" for letter in TOKEN)
+            ),
+        ),
         httpx2.Response(500, text=TOKEN),
         httpx2.Response(302, headers={"Location": f"https://elsewhere.example/?{TOKEN}"}),
         httpx2.Response(200, text=TOKEN),
