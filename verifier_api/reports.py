@@ -26,14 +26,17 @@ _TOLD = (
 
 
 def claim_facts(claim: Claim) -> dict[str, Any]:
-    """What the claim says, and its digest in hexadecimal.
+    """What the claim says, and its digest.
 
     Whoever pays once for each claim, service and line compares digests, beneficiaries with dates,
     and the commitments of the lines. Of a refused claim this is hearsay.
     """
     document = claim.model_dump(mode="json", include=set(_TOLD))
     told = {name: document[name] for name in _TOLD}
-    return {"claim_id": claim.claim_id, "claim_digest": claim_digest(claim).hex()} | told
+    return {
+        "claim_id": claim.claim_id,
+        "claim_digest": encode_base64url(claim_digest(claim)),
+    } | told
 
 
 def verdict_facts(verdict: Verdict, claim: Claim) -> dict[str, Any]:
@@ -79,7 +82,7 @@ def claim_lines(claim: Claim) -> list[str]:
         )
     if claim.early_renewal_ground is not None:
         told["early"] = f"renewed before it is due, ground {claim.early_renewal_ground}"
-    told["digest"] = claim_digest(claim).hex()
+    told["digest"] = encode_base64url(claim_digest(claim))
     return [f"  {name + ':':12} {text}" for name, text in told.items()]
 
 

@@ -216,6 +216,12 @@ def test_a_newer_database_is_left_alone(console: Console) -> None:
 
 
 def test_a_database_in_order_and_one_that_is_not(console: Console) -> None:
+    assert refusal(console, "database", "check") == {
+        "error": "database",
+        "detail": "database: there is none at that place",
+    }
+    assert not (console.folder / "clairobscur-data").exists(), "a check makes nothing"
+    told(console, "database", "upgrade")
     assert ask(console, "database", "check") == {"claims": 0, "problems": []}
     database = Database(sqlite_url(console.folder / "clairobscur-data" / "verifier.db"))
     with database.write() as connection:

@@ -366,3 +366,13 @@ def test_without_a_database_there_is_no_directory(tmp_path: Path) -> None:
     with pytest.raises(StorageError):
         Directory(bare)
     bare.dispose()
+
+
+def test_tables_are_parsed_before_a_claim_needs_them(database: Database) -> None:
+    with database.write() as connection:
+        add_nomenclature(connection, TABLE, TABLE.to_bytes(), None, "test", NOW)
+    directory = Directory(database)
+    version = directory.snapshot.nomenclatures[table_digest(TABLE)]
+    assert "table" not in vars(version)
+    directory.load_tables()
+    assert vars(version)["table"] == TABLE

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import calendar
 from datetime import UTC, date, datetime, timedelta
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
@@ -30,7 +30,7 @@ OF_THE_RECORDS = {"commitment_reused", "rights_unknown", "renewal_too_early", "e
 
 def test_states_and_age_groups_are_those_of_the_contract_and_the_interface() -> None:
     assert life.STATES == ("granted", "refused", "pending", "payable", "cancelled", "expired")
-    assert set(life.AGE_GROUPS) == set(RenewalMonths.model_fields)
+    assert set(get_args(life.AgeGroup)) == set(RenewalMonths.model_fields)
 
 
 def test_every_reason_of_a_verdict_has_titles_and_no_other() -> None:

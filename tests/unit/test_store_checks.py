@@ -139,7 +139,7 @@ def test_an_empty_database_has_none_either(tmp_path: Path) -> None:
 
 def test_a_database_without_tables_cannot_be_checked(tmp_path: Path) -> None:
     bare = Database(f"sqlite:///{tmp_path}/bare.db")
-    with pytest.raises(StorageError, match=r"^database: OperationalError$"):
+    with pytest.raises(StorageError, match=r"\(OperationalError\)$"):
         check_database(bare)
     bare.dispose()
 

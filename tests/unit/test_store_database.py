@@ -90,9 +90,9 @@ def test_a_database_that_does_not_answer_is_told_without_its_address() -> None:
     for door in (database.read, database.write):
         with pytest.raises(StorageError) as caught, door():
             pass
-        assert str(caught.value) == "database: OperationalError"
-    for act in (database.upgrade, database.revision, database.is_current):
-        with pytest.raises(StorageError, match=r"^database: OperationalError$"):
+        assert str(caught.value).endswith("(OperationalError)")
+    for act in (database.upgrade, database.revision, database.exists):
+        with pytest.raises(StorageError, match=r"\(OperationalError\)$"):
             act()
 
 
@@ -110,7 +110,6 @@ def test_an_upgrade_makes_folder_and_tables_and_again_changes_nothing(tmp_path: 
     database.upgrade()
     assert (path.parent.stat().st_mode & 0o777) == 0o700
     assert database.revision() == HEAD
-    assert database.is_current()
     with database.write() as connection:
         connection.execute(text("UPDATE changes SET counter = 7"))
     database.upgrade()
@@ -121,7 +120,7 @@ def test_an_upgrade_makes_folder_and_tables_and_again_changes_nothing(tmp_path: 
 def test_an_empty_file_has_no_revision(tmp_path: Path) -> None:
     database = Database(sqlite_url(tmp_path / "new.db"))
     assert database.revision() is None
-    assert not database.is_current()
+    assert database.revision() != HEAD
     database.dispose()
 
 
@@ -137,7 +136,7 @@ def test_what_is_no_database_is_not_touched(tmp_path: Path) -> None:
     path.write_bytes(b"a letter to the insurer" * 100)
     before = path.read_bytes()
     database = Database(sqlite_url(path))
-    with pytest.raises(StorageError, match=r"^database: DatabaseError$"):
+    with pytest.raises(StorageError, match=r"\(DatabaseError\)$"):
         database.upgrade()
     assert path.read_bytes() == before
 
@@ -151,7 +150,7 @@ def test_the_migrations_make_the_tables_of_the_schema(database: Database) -> Non
 def test_a_newer_databases_data_is_left_alone(database: Database) -> None:
     with database.write() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
-    assert not database.is_current()
+    assert database.revision() != HEAD
     with pytest.raises(StorageError, match=r"^database: made by a newer version of this program$"):
         database.upgrade()
     assert database.revision() == "9999"
@@ -163,7 +162,7 @@ def test_an_upgrade_from_the_first_schema_keeps_everything_and_names_the_circuit
     database = Database(sqlite_url(tmp_path / "old.db"))
     database.upgrade("0001")
     assert database.revision() == "0001"
-    assert not database.is_current()
+    assert database.revision() != HEAD
     claims = [
         records.claim("first"),
         records.claim("same-circuit", beneficiary=records.CHILD),
@@ -269,7 +268,7 @@ def test_several_processes_may_upgrade_at_once(tmp_path: Path) -> None:
         thread.join()
     assert failures == []
     database = Database(url)
-    assert database.is_current()
+    assert database.revision() == HEAD
     assert records.rows(database, "changes") == [{"topic": "directory", "counter": 0}]
     database.dispose()
 
@@ -371,9 +370,9 @@ def test_a_writer_that_waits_too_long_is_told(
     database = records.empty_database(tmp_path)
     other = second_door(database)
     with database.write():
-        with pytest.raises(StorageError, match=r"^database: OperationalError$"), other.write():
+        with pytest.raises(StorageError, match=r"\(OperationalError\)$"), other.write():
             pass
-        with pytest.raises(StorageError, match=r"^database: OperationalError$"):
+        with pytest.raises(StorageError, match=r"\(OperationalError\)$"):
             other.upgrade()
     with other.write():
         pass
@@ -391,7 +390,7 @@ def test_no_error_repeats_what_was_written(database: Database) -> None:
     assert caught.value.__suppress_context__
     with pytest.raises(StorageError) as caught, database.read() as connection:
         connection.execute(text("SELECT :x FROM nowhere"), {"x": secret})
-    assert str(caught.value) == "database: OperationalError"
+    assert str(caught.value).endswith("(OperationalError)")
 
 
 def test_a_fault_of_ours_in_a_query_is_told_by_its_kind(database: Database) -> None:

@@ -144,7 +144,7 @@ def check(database: DatabaseUrl = None, data_dir: DataDir = None, as_json: AsJso
     with reporting_to_terminal(as_json):
         from verifier_api.store.checks import check_database
 
-        with open_database(database, data_dir) as opened:
+        with open_database(database, data_dir, must_exist=True) as opened:
             report = check_database(opened)
         problems = report["problems"]
         lines = [f"{entry['where']}: {entry['problem']}" for entry in problems]

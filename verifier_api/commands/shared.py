@@ -105,13 +105,18 @@ def settings_of(database: str | None, data_dir: str | None, **more: Any) -> Sett
 
 
 @contextmanager
-def open_database(database: str | None, data_dir: str | None) -> Iterator[Database]:
-    """The service's database, its schema brought forward. Refusals become `CommandError`."""
+def open_database(
+    database: str | None, data_dir: str | None, *, must_exist: bool = False
+) -> Iterator[Database]:
+    """The service's database, its schema brought forward; made, unless it ``must_exist``. Refusals
+    become `CommandError`."""
     from verifier_api.store.database import Database
 
     with telling_refusals():
         opened = Database(settings_of(database, data_dir).database_url())
         try:
+            if must_exist and not opened.exists():
+                raise CommandError("database", "database: there is none at that place")
             opened.upgrade()
             yield opened
         finally:

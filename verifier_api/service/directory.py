@@ -188,6 +188,12 @@ class Directory:
         """Read again what has changed, if anything has. Raises `StorageError`."""
         self.snapshot = self._read(self.snapshot)
 
+    def load_tables(self) -> None:
+        """Parse the tables that are not yet: a large one takes seconds, which the event loop of a
+        service does not have."""
+        for version in self.snapshot.nomenclatures.values():
+            _ = version.table
+
     def _read(self, known: Snapshot | None) -> Snapshot:
         with self._database.read() as connection:
             counter = reference.directory_counter(connection)

@@ -20,7 +20,6 @@ State: TypeAlias = Literal["granted", "refused", "pending", "payable", "cancelle
 STATES: Final[tuple[State, ...]] = get_args(State)
 
 AgeGroup: TypeAlias = Literal["adult", "under_16"]
-AGE_GROUPS: Final[tuple[AgeGroup, ...]] = get_args(AgeGroup)
 
 NOT_A_PAYMENT: Final = {
     "en": "A verdict on the proof and the contract's rules. It is not a payment decision.",

@@ -114,6 +114,7 @@ class VerifierService:
         """Start workers and writer; ready when it returns."""
         self._writer = Writer(self.database, self._record)
         self._writer.start()
+        await asyncio.to_thread(self.directory.load_tables)
         await self.pool.start()
         self._tasks = [
             asyncio.create_task(self._repeat(DIRECTORY_SECONDS, self.refresh)),
@@ -140,6 +141,7 @@ class VerifierService:
     async def _read_directory(self) -> None:
         start = asyncio.get_running_loop().time()
         await asyncio.to_thread(self.directory.refresh)
+        await asyncio.to_thread(self.directory.load_tables)
         self._refreshed_at = start
 
     async def readiness(self) -> dict[str, bool]:

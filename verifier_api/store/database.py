@@ -140,9 +140,11 @@ class Database:
         with _translated(), self.engine.connect() as connection:
             return MigrationContext.configure(connection).get_current_revision()
 
-    def is_current(self) -> bool:
-        """Whether the schema is this program's. Raises `StorageError`."""
-        return self.revision() == ScriptDirectory.from_config(_alembic_config()).get_current_head()
+    def exists(self) -> bool:
+        """Whether anything was ever made there. Raises `StorageError`."""
+        if self.kind == SQLITE and not Path(self.url.database or "").exists():
+            return False
+        return self.revision() is not None
 
     def dispose(self) -> None:
         """Close all connections."""
@@ -226,6 +228,13 @@ def _alembic_config() -> Config:
     return config
 
 
+_TOLD = {
+    "OperationalError": "cannot be reached, opened or written, or refuses the login "
+    "(OperationalError)",
+    "DatabaseError": "what is there is no database of this program, or damaged (DatabaseError)",
+}
+
+
 @contextmanager
 def _translated() -> Iterator[None]:
     """`StorageError` for what the database driver raises: its messages may hold parameters."""
@@ -233,6 +242,6 @@ def _translated() -> Iterator[None]:
         yield
     except DBAPIError as error:
         kind = type(error.orig).__name__ if error.orig else type(error).__name__
-        raise StorageError(f"database: {kind}") from None
+        raise StorageError(f"database: {_TOLD.get(kind, kind)}") from None
     except SQLAlchemyError as error:
         raise StorageError(f"database: {type(error).__name__}") from None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Annotated, Any, Literal, TypeAlias
 
 from fastapi import APIRouter, Path, Query, Request
@@ -170,13 +170,7 @@ async def invoice(
 ) -> Response:
     """Signed by the optician: the same commitments, amounts not above the grant, date of delivery.
     The same bytes get the same answer."""
-    context_of(request).facts["claim_id"] = claim_id
-    data = await read_body(request, MAX_NOTICE_BYTES, parts.settings.body_seconds)
-    try:
-        answer = await parts.service.invoice(claim_id, data, principal)
-    except (EncodingError, StatementError) as error:
-        raise refusal_of(error, data) from None
-    return json_response(answer)
+    return await _take_notice(request, parts, claim_id, principal, parts.service.invoice)
 
 
 @router.post(
@@ -198,13 +192,7 @@ async def cancel(
     principal: Annotated[Principal, allow("optician")],
 ) -> Response:
     """Signed by the optician. Its line commitments may then stand in another claim."""
-    context_of(request).facts["claim_id"] = claim_id
-    data = await read_body(request, MAX_NOTICE_BYTES, parts.settings.body_seconds)
-    try:
-        answer = await parts.service.cancel(claim_id, data, principal)
-    except (EncodingError, StatementError) as error:
-        raise refusal_of(error, data) from None
-    return json_response(answer)
+    return await _take_notice(request, parts, claim_id, principal, parts.service.cancel)
 
 
 @router.post(
@@ -229,6 +217,21 @@ async def decide(
     data = await read_body(request, MAX_DECISION_BYTES, parts.settings.body_seconds)
     decision = decode_body(Decision, data, MAX_DECISION_BYTES, "decision")
     return json_response(await parts.service.decide(claim_id, decision, data, principal))
+
+
+async def _take_notice(
+    request: Request,
+    parts: PartsHere,
+    claim_id: str,
+    principal: Principal,
+    take: Callable[[str, bytes, Principal], Awaitable[str]],
+) -> Response:
+    context_of(request).facts["claim_id"] = claim_id
+    data = await read_body(request, MAX_NOTICE_BYTES, parts.settings.body_seconds)
+    try:
+        return json_response(await take(claim_id, data, principal))
+    except (EncodingError, StatementError) as error:
+        raise refusal_of(error, data) from None
 
 
 # -- proofs -------------------------------------------------------------------------------------
