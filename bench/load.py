@@ -350,16 +350,24 @@ def soak(
             )
             say(f"soak {spent:.0f} s, {used.memory_bytes / 1e6:.0f} MB, {used.handles} handles")
         time.sleep(max(0.0, count / SOAK_RATE - (time.perf_counter() - start)))
-    fifth = max(1, len(samples) // 5)
     return {
         "seconds": round(time.perf_counter() - start, 1),
         "requests": count,
         "errors": errors,
         "samples": samples,
-        "memory_mb_early": median(entry["memory_mb"] for entry in samples[fifth : 2 * fifth + 1]),
-        "memory_mb_late": median(entry["memory_mb"] for entry in samples[-fifth:]),
-        "handles_early": median(entry["handles"] for entry in samples[fifth : 2 * fifth + 1]),
-        "handles_late": median(entry["handles"] for entry in samples[-fifth:]),
+    } | soak_summary(samples)
+
+
+def soak_summary(samples: Sequence[dict[str, float]]) -> dict[str, float]:
+    """Memory (median) and file handles (lowest: connections that are just being closed count too)
+    in the second fifth of the samples and in the last."""
+    fifth = max(1, len(samples) // 5)
+    early, late = samples[fifth : 2 * fifth + 1], samples[-fifth:]
+    return {
+        "memory_mb_early": median(entry["memory_mb"] for entry in early),
+        "memory_mb_late": median(entry["memory_mb"] for entry in late),
+        "handles_early": min(entry["handles"] for entry in early),
+        "handles_late": min(entry["handles"] for entry in late),
     }
 
 

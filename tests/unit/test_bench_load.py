@@ -105,3 +105,14 @@ def test_answers_that_are_errors_are_counted() -> None:
         done = asyncio.run(run())
     assert done.errors == {503: 2}
     assert len(done.latencies) == 7
+
+
+def test_the_soak_is_told_by_its_second_fifth_and_its_last() -> None:
+    samples = [
+        {"seconds": float(number), "memory_mb": 100.0 + number, "handles": 36 + number % 3}
+        for number in range(50)
+    ]
+    summary = load.soak_summary(samples)
+    assert summary["memory_mb_early"] == 115.0
+    assert summary["memory_mb_late"] == 144.5
+    assert (summary["handles_early"], summary["handles_late"]) == (36, 36)
