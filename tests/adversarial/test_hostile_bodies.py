@@ -30,7 +30,7 @@ from tests.support.insurer import Insurer, contract_bytes, contracts
 from tests.support.server import fresh_store, start_server
 from tests.support.sockets import Answer, Connection, chunked, connection_to, head
 from verifier_api.web.claims import MAX_DECISION_BYTES
-from verifier_api.web.server import MAX_HEAD_BYTES
+from verifier_api.web.protocol import MAX_HEAD_BYTES
 
 MARKER = "zz-marker-7654321-zz"
 """Stands in every hostile body that can hold a text, and nowhere else."""

@@ -24,7 +24,8 @@ from verifier_api.service.notices import MAX_NOTE
 from verifier_api.settings import Settings
 from verifier_api.web import administration, claims
 from verifier_api.web.problems import PROBLEMS
-from verifier_api.web.server import KEEP_ALIVE_SECONDS, MAX_HEAD_BYTES
+from verifier_api.web.protocol import MAX_HEAD_BYTES
+from verifier_api.web.server import KEEP_ALIVE_SECONDS
 
 IN_FILES = {"Claim", "Invoice", "Cancellation", "Contract"}
 """Described in docs/files.md, to which the routes link."""

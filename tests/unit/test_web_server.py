@@ -20,9 +20,10 @@ from uvicorn.server import ServerState
 
 from tests.support.web import Insurer
 from verifier_api.settings import load_settings
-from verifier_api.web import server
+from verifier_api.web import protocol, server
 from verifier_api.web.bodies import IS_GONE
-from verifier_api.web.server import MAX_HEAD_BYTES, listen, protocol_of
+from verifier_api.web.protocol import MAX_HEAD_BYTES, protocol_of
+from verifier_api.web.server import listen
 
 HEAD_SECONDS = 0.15
 BODY_SECONDS = 0.1
@@ -324,7 +325,7 @@ def test_another_protocol_is_not_begun() -> None:
 
 
 def test_a_client_that_reads_nothing_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server, "STALL_SECONDS", 0.1)
+    monkeypatch.setattr(protocol, "STALL_SECONDS", 0.1)
 
     async def test() -> None:
         protocol, transport = await connect(at_once)
