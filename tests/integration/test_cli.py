@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 import optician.files
-from circuits.canonical import decode_base64url
+from circuits.canonical import decode_base64url, encode_base64url
 from circuits.claim import claim_digest, decode_claim
 from circuits.contract import contract_digest, load_sample
 from circuits.nomenclature import load_shipped
@@ -481,7 +481,7 @@ def test_check_accepts_and_tells_the_time_of_every_step(proved: Console) -> None
 
 def test_check_tells_what_was_accepted(proved: Console) -> None:
     claim = decode_claim((proved.folder / "claim.json").read_bytes())
-    digest = claim_digest(claim).hex()
+    digest = encode_base64url(claim_digest(claim))
     told = json.loads(check(proved, "--json").out)["claim"]
     assert told["claim_digest"] == digest
     assert told["claim_id"] == claim.claim_id
@@ -705,7 +705,7 @@ def test_check_batch_of_a_folder(proved: Console, claims: list[bytes]) -> None:
     assert (counts["accepted"], counts["refused"], counts["unreadable"]) == (2, 1, 0)
     for line in map(json.loads, done.out.splitlines()):
         claim = decode_claim((folder / line["source"]).read_bytes())
-        assert line["claim"]["claim_digest"] == claim_digest(claim).hex()
+        assert line["claim"]["claim_digest"] == encode_base64url(claim_digest(claim))
         assert line["claim"]["beneficiary"] == claim.beneficiary
         assert line["duplicate_of"] is None
     (folder / "c.json").unlink()

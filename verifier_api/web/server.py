@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import gc
+import signal
 import socket
 import sys
+import threading
 from collections.abc import Callable
 
 import uvicorn
@@ -58,6 +60,10 @@ def serve(
     # The writer's thread gives up the interpreter at every call of the database, and by default
     # would wait 5 ms to get it back, a dozen times a transaction.
     sys.setswitchinterval(SWITCH_SECONDS)
+    # When all is finished, uvicorn sends itself the signal that ended it; by default that would end
+    # the process before it has tidied up.
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(0))
     server.run(sockets=[opened])
     return server.started
 
