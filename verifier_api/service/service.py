@@ -33,7 +33,7 @@ from circuits.statements import compile_statement
 from verifier_api.judge import check_envelope
 from verifier_api.reports import class_facts, code_facts, default_day
 from verifier_api.service.access import Principal
-from verifier_api.service.directory import Directory, NomenclatureVersion, Snapshot
+from verifier_api.service.directory import Directory, NomenclatureVersion
 from verifier_api.service.errors import ServiceError
 from verifier_api.service.life import amounts_facts
 from verifier_api.service.notices import (
@@ -348,18 +348,18 @@ class VerifierService:
 
     async def contracts(self) -> list[dict[str, Any]]:
         """Every version."""
-        return [version.facts() for version in (await self._snapshot()).contracts.values()]
+        return [version.facts() for version in self.directory.snapshot.contracts.values()]
 
     async def contract(self, digest: str) -> dict[str, Any]:
         """One version with its document. Raises `ServiceError` "not_found"."""
-        version = (await self._snapshot()).contracts.get(digest)
+        version = self.directory.snapshot.contracts.get(digest)
         if version is None:
             raise ServiceError("not_found", "no contract of that digest")
         return version.facts() | {"document": json.loads(version.document)}
 
     async def nomenclatures(self) -> list[dict[str, Any]]:
         """Every version."""
-        versions = (await self._snapshot()).nomenclatures.values()
+        versions = self.directory.snapshot.nomenclatures.values()
         return await asyncio.to_thread(lambda: [version.facts() for version in versions])
 
     async def nomenclature_file(self, digest: str) -> bytes:
@@ -404,7 +404,7 @@ class VerifierService:
         """What a circuit that was judged consists of, compiled anew. Raises `ServiceError`
         "not_found"."""
         row = await self.look(lambda connection: reference.find_circuit(connection, digest))
-        snapshot = await self._snapshot()
+        snapshot = self.directory.snapshot
         if row is None:
             raise ServiceError("not_found", "no claim with that circuit was judged")
         declared = json.loads(row.declaration)
@@ -434,11 +434,8 @@ class VerifierService:
 
         return await asyncio.to_thread(act)
 
-    async def _snapshot(self) -> Snapshot:
-        return self.directory.snapshot
-
     async def _nomenclature(self, digest: str) -> NomenclatureVersion:
-        version = (await self._snapshot()).nomenclatures.get(digest)
+        version = self.directory.snapshot.nomenclatures.get(digest)
         if version is None:
             raise ServiceError("not_found", "no nomenclature of that digest")
         await asyncio.to_thread(lambda: version.table)

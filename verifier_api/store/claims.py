@@ -141,8 +141,7 @@ def change_state(
 def expire_overdue(connection: Connection, now: str) -> int:
     """Give every claim whose deadline has passed the state ``expired``, `SWEEP` at a time; how
     many."""
-    overdue = and_(claims.c.state.in_(EXPIRING), claims.c.deadline < now)
-    query = select(claims.c.claim_id, claims.c.state, claims.c.deadline).where(overdue)
+    query = select(claims.c.claim_id, claims.c.state, claims.c.deadline).where(_is_overdue(now))
     rows = connection.execute(query.limit(SWEEP)).all()
     for row in rows:
         change_state(connection, row.claim_id, "expired", row.deadline, None)
@@ -214,13 +213,15 @@ def history_of(connection: Connection, claim_id: str) -> Sequence[Row[Any]]:
     return connection.execute(query.order_by(events.c.sequence)).all()
 
 
+def _is_overdue(now: str) -> Any:
+    return and_(claims.c.state.in_(EXPIRING), claims.c.deadline < now)
+
+
 def _state_at(now: str) -> Any:
-    is_overdue = and_(claims.c.state.in_(EXPIRING), claims.c.deadline < now)
-    return case((is_overdue, "expired"), else_=claims.c.state)
+    return case((_is_overdue(now), "expired"), else_=claims.c.state)
 
 
 def _summaries(now: str) -> Any:
-    is_overdue = and_(claims.c.state.in_(EXPIRING), claims.c.deadline < now)
     invoice = and_(notices.c.claim_id == claims.c.claim_id, notices.c.kind == "invoice")
     return select(
         claims.c.sequence,
@@ -234,7 +235,9 @@ def _summaries(now: str) -> Any:
         claims.c.verdict,
         claims.c.reason,
         _state_at(now).label("state"),
-        case((is_overdue, claims.c.deadline), else_=claims.c.state_since).label("state_since"),
+        case((_is_overdue(now), claims.c.deadline), else_=claims.c.state_since).label(
+            "state_since"
+        ),
         claims.c.deadline,
         claims.c.granted_lenses_cents,
         claims.c.granted_frame_cents,
