@@ -24,7 +24,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from bench.growth import growth_tasks
+from bench.growth import batches_tasks, growth_tasks, lines_tasks
 from bench.leakage import leakage_tasks
 from bench.machine import ROOT, describe_commit, describe_machine
 from bench.macro import degree_tasks, macro_tasks
@@ -45,6 +45,8 @@ SECTIONS: dict[str, Callable[[Bench], list[Task]]] = {
     "macro": macro_tasks,
     "degrees": degree_tasks,
     "growth": growth_tasks,
+    "lines": lines_tasks,
+    "batches": batches_tasks,
     "processes": process_tasks,
     "leakage": leakage_tasks,
 }

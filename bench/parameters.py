@@ -23,6 +23,8 @@ class Parameters:
     degrees: tuple[int, ...]
     degrees_with_limits: bool
     growth_sizes: tuple[int, ...]
+    line_counts: tuple[int, ...]
+    batch_sizes: tuple[int, ...]
     starts: int  # of fresh processes, a statement
     distinct_claims: int
     timing_samples: int  # a class of secrets
@@ -38,7 +40,9 @@ PARAMETERS: dict[Size, Parameters] = {
         msm_sizes=(16, 64, 128, 256, 400, 512, 1024, 2048, 4096),
         degrees=tuple(range(3, 13)),
         degrees_with_limits=True,
-        growth_sizes=(64, 256, 1024, 4096, 16384),
+        growth_sizes=(64, 256, 1024, 4096, 16384, 65536),
+        line_counts=tuple(range(1, 8)),
+        batch_sizes=tuple(4**power for power in range(7)),
         starts=5,
         distinct_claims=64,
         timing_samples=1000,
@@ -53,6 +57,8 @@ PARAMETERS: dict[Size, Parameters] = {
         degrees=(6, 10),
         degrees_with_limits=False,
         growth_sizes=(64, 4096),
+        line_counts=(1, 3),
+        batch_sizes=(1, 16, 256),
         starts=1,
         distinct_claims=4,
         timing_samples=200,
@@ -67,6 +73,8 @@ PARAMETERS: dict[Size, Parameters] = {
         degrees=(4, 5),
         degrees_with_limits=False,
         growth_sizes=(64, 256),
+        line_counts=(1, 2),
+        batch_sizes=(1, 4),
         starts=1,
         distinct_claims=2,
         timing_samples=30,

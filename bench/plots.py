@@ -118,28 +118,60 @@ def plot_degrees(results: Results) -> Figure:
     return figure
 
 
-def plot_growth(results: Results) -> Figure:
-    """Size and times of ``line`` against the number of codes."""
-    listed = entries(results, "growth")
+def _plot_grown(results: Results, section: str, quantity: str) -> tuple[Figure, list[Axes]]:
+    """Size and times against ``quantity``, a line a degree."""
+    listed = entries(results, section)
     figure, axes = _panels(3.2)
     for number, degree in enumerate(dict.fromkeys(entry["degree"] for entry in listed)):
         chosen = [entry for entry in listed if entry["degree"] == degree]
-        for axis, quantity in zip(axes, TITLES, strict=True):
+        for axis, measured in zip(axes, TITLES, strict=True):
             axis.plot(
-                [entry["codes"] for entry in chosen],
-                [_units(entry, quantity) for entry in chosen],
+                [entry[quantity] for entry in chosen],
+                [_units(entry, measured) for entry in chosen],
                 color=list(COLOURS.values())[number],
                 marker=".",
                 label=f"D at most {degree}",
             )
     for axis in axes:
-        axis.set_xlabel("codes")
-        axis.set_xscale("log", base=4)
-        axis.set_xticks(sorted({entry["codes"] for entry in listed}))
-        axis.get_xaxis().set_major_formatter(ScalarFormatter())
-        axis.tick_params(axis="x", labelrotation=45)
+        axis.set_xlabel(quantity)
         axis.set_ylim(0, None)
     _legend_below(figure, axes[0])
+    return figure, axes
+
+
+def plot_growth(results: Results) -> Figure:
+    """Size and times of ``line`` against the number of codes."""
+    figure, axes = _plot_grown(results, "growth", "codes")
+    for axis in axes:
+        axis.set_xscale("log", base=4)
+        axis.set_xticks(sorted({entry["codes"] for entry in entries(results, "growth")}))
+        axis.get_xaxis().set_major_formatter(ScalarFormatter())
+        axis.tick_params(axis="x", labelrotation=45)
+    return figure
+
+
+def plot_lines(results: Results) -> Figure:
+    """Size and times against the number of lines."""
+    return _plot_grown(results, "lines", "lines")[0]
+
+
+def plot_batches(results: Results) -> Figure:
+    """Claims a second against the size of a batch."""
+    listed = entries(results, "batches")
+    figure = Figure(figsize=(5.5, 3.2), layout="constrained", facecolor="white")
+    axis = figure.add_subplot(1, 1, 1)
+    axis.plot(
+        [entry["size"] for entry in listed],
+        [1 / entry["batch"]["median_seconds"] for entry in listed],
+        color=COLOURS["line"],
+        marker=".",
+    )
+    axis.set_xscale("log", base=4)
+    axis.set_xticks([entry["size"] for entry in listed])
+    axis.get_xaxis().set_major_formatter(ScalarFormatter())
+    axis.set_xlabel("claims of a batch")
+    axis.set_ylabel("claims a second, one process")
+    axis.set_ylim(0, None)
     return figure
 
 
@@ -173,6 +205,8 @@ PLOTS: dict[str, Callable[[Results], Figure]] = {
     "targets": plot_targets,
     "degrees": plot_degrees,
     "growth": plot_growth,
+    "lines": plot_lines,
+    "batches": plot_batches,
     "msm": plot_msm,
 }
 

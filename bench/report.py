@@ -222,19 +222,36 @@ def _marked(entry: dict[str, Any], operation: str, target: float) -> str:
     return f"**{text}**" if per_wire(entry, operation) > target else text
 
 
-def _growth(results: Results) -> str:
-    head = ["codes", "D at most", "n", "bytes", "prove", "verify", "a claim of a batch"]
+def _grown(results: Results, section: str, quantity: str) -> str:
+    head = [quantity, "D at most", "n", "bytes", "prove", "verify", "a claim of a batch"]
     rows = [
         [
-            f"{entry['codes']:,}",
+            f"{entry[quantity]:,}",
             entry["degree"],
             entry["n"],
             f"{entry['bytes']:,}",
             *(f"{entry[operation]['units']:.1f}" for operation, _ in TARGETS),
         ]
-        for entry in entries(results, "growth")
+        for entry in entries(results, section)
     ]
     return table(head, rows)
+
+
+def _batches(results: Results) -> str:
+    listed = entries(results, "batches")
+    rows = [
+        [
+            f"{entry['size']:,}",
+            f"{entry['distinct']:,}",
+            f"{entry['batch']['units']:.1f}",
+            duration(entry["batch"]["median_seconds"]),
+            f"{1 / entry['batch']['median_seconds']:,.0f}",
+        ]
+        for entry in listed
+    ]
+    return table(
+        ["claims of a batch", "different", "units a claim", "a claim", "claims a second"], rows
+    )
 
 
 def _processes(results: Results) -> str:
@@ -359,7 +376,9 @@ def blocks(results: Results) -> dict[str, str]:
         "claims": _claims(results),
         "times": _times(results),
         "degrees": _degrees(results),
-        "growth": _growth(results),
+        "growth": _grown(results, "growth", "codes"),
+        "lines": _grown(results, "lines", "lines"),
+        "batches": _batches(results),
         "processes": _processes(results),
         "steps": _steps(results),
         "operations": _operations(results),

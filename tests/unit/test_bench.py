@@ -16,7 +16,7 @@ import pytest
 from bench import timing
 from bench.cases import DAY, Case, cases, submissions
 from bench.fresh import peak_bytes
-from bench.growth import SyntheticLine
+from bench.growth import SyntheticLines
 from bench.leakage import crop, extreme_wires, welch
 from bench.macro import BenchError, shape, verify_many
 from bench.parameters import BATCH, PARAMETERS
@@ -154,7 +154,9 @@ def test_a_full_run_takes_nine_samples_and_batches_of_256_different_proofs() -> 
     assert full.rounds >= 9
     assert full.batch == full.distinct_macro == BATCH == 256
     assert full.degrees == tuple(range(3, 13))
-    assert full.growth_sizes == (64, 256, 1024, 4096, 16384)
+    assert full.growth_sizes == (64, 256, 1024, 4096, 16384, 65536)
+    assert full.line_counts == (1, 2, 3, 4, 5, 6, 7)
+    assert full.batch_sizes == (1, 4, 16, 64, 256, 1024, 4096)
 
 
 # -- what is measured -------------------------------------------------------------------------
@@ -192,13 +194,16 @@ def test_a_proof_of_another_size_and_a_refused_one_stop_the_run(generators: Gene
 
 
 @pytest.mark.parametrize("degree", [5, 10])
-def test_synthetic_lines_satisfy_their_circuit(degree: int) -> None:
-    line = SyntheticLine(100, degree)
-    wires = line.wires(Random(1))
-    line.circuit.check_witness(wires, (encode_day(DAY),))
-    ((code, price, *_),) = line.circuit.line_values(wires, (encode_day(DAY),))
-    assert 1_000_000 <= code < 10_000_000
-    assert 0 <= price <= DEFAULT_LARGEST_PRICE_CENTS
+@pytest.mark.parametrize("lines", [1, 3])
+def test_synthetic_lines_satisfy_their_circuit(degree: int, lines: int) -> None:
+    synthetic = SyntheticLines(100, degree, lines)
+    wires = synthetic.wires(Random(1))
+    synthetic.circuit.check_witness(wires, (encode_day(DAY),))
+    values = synthetic.circuit.line_values(wires, (encode_day(DAY),))
+    assert len(values) == lines
+    for code, price, *_ in values:
+        assert 1_000_000 <= code < 10_000_000
+        assert 0 <= price <= DEFAULT_LARGEST_PRICE_CENTS
 
 
 def test_extreme_wires_satisfy_the_circuit() -> None:
@@ -322,6 +327,11 @@ def results() -> dict[str, Any]:
             "macro": [macro],
             "degrees": [named | proved | {"degree": d, "is_default": d == 5} for d in (4, 5)],
             "growth": [proved | {"codes": c, "degree": 5} for c in (64, 256)],
+            "lines": [proved | {"lines": n, "degree": 5} for n in (1, 3)],
+            "batches": [
+                {"size": size, "n": 10, "distinct": size, "batch": measurement(30.0 / size)}
+                for size in (1, 4)
+            ],
             "processes": [process],
             "leakage": [leak],
         },
@@ -335,6 +345,8 @@ def test_tables_tell_what_is_met_and_what_is_missed(results: dict[str, Any]) -> 
     assert "251 MB, **missed**" in made["processes"]
     assert "**5**, ships" in made["degrees"]
     assert "-50.0 % | -40.0 | yes" in made["leakage"]
+    assert "| 4 | 4 | 7.5 |" in made["batches"]
+    assert "| 3 | 5 | 10 | 615 | 30.0 |" in made["lines"]
     assert "615 bytes" in made[""]
     assert "**missed** by `line`, verify: 1.70 n, target 1.6 n." in made[""]
     assert "first verdict in 500.0 ms to 500.0 ms" in made[""]
