@@ -109,7 +109,7 @@ class Used:
 def used_by(pid: int) -> Used:
     """Of the process and all that descend from it."""
     total = Used(0.0, 0, 0)
-    for member in _family(pid):
+    for member in family(pid):
         try:
             fields = Path(f"/proc/{member}/stat").read_text().rpartition(")")[2].split()
             pages = int(Path(f"/proc/{member}/statm").read_text().split()[1])
@@ -125,7 +125,8 @@ def used_by(pid: int) -> Used:
     return total
 
 
-def _family(pid: int) -> list[int]:
+def family(pid: int) -> list[int]:
+    """The process, then all that descend from it."""
     found = [pid]
     for member in found:
         for path in Path(f"/proc/{member}/task").glob("*/children"):
@@ -137,9 +138,9 @@ def _family(pid: int) -> list[int]:
 
 
 def start_service(
-    stack: ExitStack, folder: Path, database: str | None
+    stack: ExitStack, folder: Path, database: str | None, workers: int | None = None
 ) -> tuple[subprocess.Popen[str], str, str]:
-    """The service's process, its URL, and the administrator's token."""
+    """The service's process, its URL, and a token of the administrator."""
     environment = os.environ | {
         "CLAIROBSCUR_RATE_PER_SECOND": "100000",
         "CLAIROBSCUR_RATE_BURST": "100000",
@@ -148,6 +149,8 @@ def start_service(
     }
     if database:
         environment["CLAIROBSCUR_DATABASE"] = database
+    if workers:
+        environment["CLAIROBSCUR_WORKERS"] = str(workers)
     log = stack.enter_context((folder / "service.log").open("w"))
     process = subprocess.Popen(
         [sys.executable, "-m", "verifier_api", "serve", "--port", "0", "--json"],
@@ -190,17 +193,18 @@ class Load:
     seconds: float
 
 
-def put_load(url: str, path: str, bodies: Sequence[bytes], token: str, expect: bytes = b"") -> Load:
-    """Send every body once over `CONNECTIONS` connections that each wait for their answers.
+async def put_load(
+    url: str,
+    path: str,
+    bodies: Sequence[bytes],
+    token: str,
+    expect: bytes = b"",
+    connections: int = CONNECTIONS,
+) -> Load:
+    """Send every body once over so many connections that each wait for their answers.
 
     An answer that does not contain ``expect`` counts as an error with status 0.
     """
-    return asyncio.run(_put_load(url, path, bodies, token, expect))
-
-
-async def _put_load(
-    url: str, path: str, bodies: Sequence[bytes], token: str, expect: bytes
-) -> Load:
     port = int(url.rpartition(":")[2])
     left = iter(bodies)
     latencies: list[float] = []
@@ -218,7 +222,7 @@ async def _put_load(
         writer.close()
 
     start = time.perf_counter()
-    await asyncio.gather(*(connection() for _ in range(CONNECTIONS)))
+    await asyncio.gather(*(connection() for _ in range(connections)))
     return Load(latencies, errors, time.perf_counter() - start)
 
 
@@ -291,12 +295,13 @@ def one_round(
     token, admin = tokens
     claims_before, batches_before = batch_totals(service[1], admin)
     before = used_by(service[0].pid)
-    load = put_load(service[1], "/v1/claims", bodies, token, b'"verdict": "granted"')
+    granted = b'"verdict": "granted"'
+    load = asyncio.run(put_load(service[1], "/v1/claims", bodies, token, granted))
     service_cpu = (used_by(service[0].pid).cpu_seconds - before.cpu_seconds) / len(claims)
     claims_after, batches_after = batch_totals(service[1], admin)
     mean_batch = (claims_after - claims_before) / (batches_after - batches_before)
     before = used_by(bare[0].pid)
-    bare_load = put_load(bare[1], ROUTE, bodies, token)
+    bare_load = asyncio.run(put_load(bare[1], ROUTE, bodies, token))
     bare_cpu = (used_by(bare[0].pid).cpu_seconds - before.cpu_seconds) / len(claims)
     verify_cpu = verify_seconds(claims, max(1, round(mean_batch)), parts, generators)
     p50, p95 = median(load.latencies), quantile(load.latencies, 0.95)
@@ -335,7 +340,8 @@ def soak(
     start = time.perf_counter()
     endless = cycle(bodies)
     while (spent := time.perf_counter() - start) < seconds:
-        load = put_load(url, "/v1/claims", list(islice(endless, 4 * CONNECTIONS)), token)
+        some = list(islice(endless, 4 * CONNECTIONS))
+        load = asyncio.run(put_load(url, "/v1/claims", some, token))
         count += len(load.latencies)
         for status, number in load.errors.items():
             errors[status] = errors.get(status, 0) + number

@@ -1,7 +1,7 @@
 """A throw-away PostgreSQL: on 127.0.0.1, a free port, in a temporary folder, never as root.
 
 Passwords are asked for (SCRAM), so that they can be looked for where they should not be. Nothing is
-synchronised to the disk: processes are killed here, not the machine.
+synchronised to the disk, unless asked for: processes are killed here, not the machine.
 """
 
 from __future__ import annotations
@@ -80,6 +80,7 @@ class Cluster:
     password: str = field(repr=False)
     administrator_password: str = field(repr=False)
     account: dict[str, Any] = field(repr=False)
+    is_durable: bool = False
     process: subprocess.Popen[bytes] | None = None
     _numbers: Iterator[int] = field(default_factory=count, repr=False)
 
@@ -132,7 +133,7 @@ class Cluster:
             "listen_addresses": "127.0.0.1",
             "port": str(self.port),
             "unix_socket_directories": "",
-            "fsync": "off",
+            "fsync": "on" if self.is_durable else "off",
             "shared_buffers": "32MB",
             "max_connections": "80",
             "log_statement": "none",
@@ -178,8 +179,9 @@ class Cluster:
 
 
 @contextmanager
-def postgres_cluster() -> Iterator[Cluster]:
-    """A cluster that is gone afterwards. Raises `PostgresMissing`."""
+def postgres_cluster(*, is_durable: bool = False) -> Iterator[Cluster]:
+    """A cluster that is gone afterwards; ``is_durable`` for measurements, where a flush to the disk
+    takes its time. Raises `PostgresMissing`."""
     programs, account = find_programs(), _account()
     folder = Path(tempfile.mkdtemp(prefix="clairobscur-postgres-"))
     try:
@@ -194,6 +196,7 @@ def postgres_cluster() -> Iterator[Cluster]:
             password=secrets.token_urlsafe(24),
             administrator_password=secrets.token_urlsafe(24),
             account=account,
+            is_durable=is_durable,
         )
         _make_cluster(cluster)
         try:

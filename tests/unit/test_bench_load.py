@@ -7,8 +7,6 @@ import copy
 import os
 from pathlib import Path
 
-import pytest
-
 from bench import load
 from bench.load_report import load_block, plot_load, write_load_report
 from bench.plots import draw
@@ -94,15 +92,13 @@ def test_answers_that_are_errors_are_counted() -> None:
         server = await asyncio.start_server(answer, "127.0.0.1", 0)
         port = server.sockets[0].getsockname()[1]
         url = f"http://127.0.0.1:{port}"
-        done = await load._put_load(url, "/x", [b"good"] * 5 + [b"bad"] * 2, "token", b"{}")
-        unexpected = await load._put_load(url, "/x", [b"good"], "token", b"granted")
+        done = await load.put_load(url, "/x", [b"good"] * 5 + [b"bad"] * 2, "token", b"{}", 3)
+        unexpected = await load.put_load(url, "/x", [b"good"], "token", b"granted", 1)
         assert unexpected.errors == {0: 1}
         server.close()
         return done
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(load, "CONNECTIONS", 3)
-        done = asyncio.run(run())
+    done = asyncio.run(run())
     assert done.errors == {503: 2}
     assert len(done.latencies) == 7
 
