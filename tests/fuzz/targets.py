@@ -1,0 +1,557 @@
+"""What is fuzzed: every reader of bytes from outside, each with the promises that it has to keep.
+
+A target takes bytes and says whether they were accepted. Out of it comes nothing but its verdict: a
+`Broken` promise, or any error that is not of the documented family, is a finding. What decodes has
+to encode to the same bytes where there is one form only; a claim, a notice or an opening that a
+judge accepts has to be one of the golden ones, since nobody can make another without its secrets.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import cache
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from circuits.canonical import (
+    canonical_bytes,
+    decode_base64url,
+    encode_base64url,
+    parse_json_strict,
+)
+from circuits.claim import Claim, build_instance, decode_claim, encode_claim, sign_claim
+from circuits.contract import contract_digest, parse_contract
+from circuits.document import StrictDocument
+from circuits.nomenclature import SHIPPED_FILE, Nomenclature, load_shipped
+from circuits.notices import (
+    Cancellation,
+    Invoice,
+    decode_cancellation,
+    decode_invoice,
+    encode_cancellation,
+    encode_invoice,
+    require_cancellation_fits,
+    require_invoice_fits,
+    verify_notice_signature,
+)
+from circuits.opening import decode_line_opening, encode_line_opening
+from optician.claiming import Openings
+from optician.identity import Identity
+from optician.sale import parse_sale
+from scripts.golden.accepts import OPTICIANS
+from tests.fuzz.corpus import read_corpus
+from tests.fuzz.mutators import Mutator, change_archive, change_bytes, change_json
+from verifier_api.judge import REASONS, Judge
+from verifier_api.keys import parse_keys
+from verifier_api.lpp.archive import open_archive
+from verifier_api.lpp.attributes import read_attributes
+from verifier_api.lpp.importing import import_lpp
+from verifier_api.lpp.tables import Table
+from verifier_api.openings import verify_line_opening
+from verifier_api.service import service
+from verifier_api.service.administration import RightEnd, RightsRequest, TokenRequest
+from verifier_api.service.notices import Decision
+from verifier_api.web import administration
+from verifier_api.web.bodies import decode_body
+from zk.backends import BACKENDS, load_group
+from zk.encoding import decode_proof, encode_proof
+from zk.errors import ProofRejected, StatementError, ZkError
+from zk.field import decode_scalar, decode_scalars, encode_scalars
+from zk.generators import generators_of
+from zk.group import Group
+
+INSTRUMENTED = ("circuits", "optician", "verifier_api", "zk")
+"""The packages whose branches guide the search."""
+
+GOLDEN = Path(__file__).resolve().parent.parent / "vectors" / "golden"
+ACCEPTS = (
+    *("line", "line-limits", "equipment", "equipment-limits", "equipment-mixed"),
+    *("pair", "pair-limits"),
+)
+PURPOSE = "audit 2020-1"
+"""What the openings among the seeds were made for."""
+
+BODIES: tuple[type[StrictDocument], ...] = (
+    Decision,
+    RightEnd,
+    RightsRequest,
+    TokenRequest,
+    administration.KeysRequest,
+)
+
+Run: TypeAlias = Callable[[bytes], bool]
+
+
+class Broken(Exception):
+    """A promise that a reader did not keep."""
+
+
+def _require(holds: bool, promise: str) -> None:
+    if not holds:
+        raise Broken(promise)
+
+
+@dataclass(frozen=True)
+class Target:
+    """A reader with its promises.
+
+    ``make`` prepares what it needs and returns the function that takes bytes and says whether they
+    were accepted. ``corpus`` names its seeds; ``largest`` is the longest input in bytes.
+    """
+
+    name: str
+    about: str
+    make: Callable[[], Run]
+    corpus: str
+    mutate: Mutator = change_json
+    largest: int = 8192
+
+
+def _refusing(read: Run) -> Run:
+    """``read``, with every documented error as a refusal."""
+
+    def run(data: bytes) -> bool:
+        try:
+            return read(data)
+        except ZkError:
+            return False
+
+    return run
+
+
+# -- JSON and texts ---------------------------------------------------------------------------
+
+
+def _json() -> Run:
+    def read(data: bytes) -> bool:
+        value = parse_json_strict(data, max_bytes=1 << 16, what="document")
+        _require(
+            value == json.loads(data.decode()),
+            "the value is the one that the standard reader finds",
+        )
+        canonical = canonical_bytes(value)
+        again = parse_json_strict(canonical, max_bytes=1 << 20, what="document")
+        _require(again == value, "the canonical form says the same")
+        _require(canonical_bytes(again) == canonical, "there is one canonical form")
+        return True
+
+    return read
+
+
+def _base64url() -> Run:
+    def read(data: bytes) -> bool:
+        text = data.decode("latin-1")
+        _require(encode_base64url(decode_base64url(text)) == text, "there is one form")
+        return True
+
+    return read
+
+
+def _cursors() -> Run:
+    def read(data: bytes) -> bool:
+        text, accepted = data.decode("latin-1"), 0
+        for decode in (service._decode_cursor, administration._decode_cursor):
+            try:
+                decode(text)
+            except ZkError:
+                continue
+            accepted += 1
+        _require(accepted < 2, "a cursor is of one list only")
+        return accepted > 0
+
+    return read
+
+
+def _bodies() -> Run:
+    def read(data: bytes) -> bool:
+        accepted = False
+        for model in BODIES:
+            try:
+                parsed = decode_body(model, data, 1 << 16, "body")
+            except ZkError:
+                continue
+            accepted = True
+            _require(type(parsed) is model, "a body is what was asked for")
+        return accepted
+
+    return read
+
+
+# -- points, scalars, proofs ------------------------------------------------------------------
+
+
+@cache
+def groups() -> tuple[Group, ...]:
+    """Every backend that this machine has; there are at least two, or agreement means nothing."""
+    found = []
+    for name in BACKENDS:
+        try:
+            found.append(load_group(name))
+        except (ImportError, StatementError):
+            continue  # an accelerator that was not built here
+    assert len(found) >= 2
+    return tuple(found)
+
+
+def _encodings(group: Group, data: bytes) -> bytes | None:
+    """The encodings of all the points in ``data``, or None if the backend refuses it."""
+    try:
+        points = group.decode_many(data)
+    except ZkError:
+        return None
+    size = group.point_bytes
+    single = [group.decode(data[at : at + size]) for at in range(0, len(data), size)]
+    _require(single == points, f"{group.name}: points are the same one by one")
+    return b"".join(map(group.encode, points))
+
+
+def _points() -> Run:
+    def read(data: bytes) -> bool:
+        found = {group.name: _encodings(group, data) for group in groups()}
+        _require(len(set(found.values())) == 1, "all backends read the same points")
+        (encoded,) = set(found.values())
+        _require(encoded in (None, data), "a point has one encoding")
+        return encoded is not None
+
+    return read
+
+
+def _scalars() -> Run:
+    order = groups()[0].order
+
+    def read(data: bytes) -> bool:
+        values = decode_scalars(data, order)
+        _require(all(0 <= value < order for value in values), "scalars are reduced")
+        _require(encode_scalars(values) == data, "a scalar has one encoding")
+        single = [decode_scalar(data[at : at + 32], order) for at in range(0, len(data), 32)]
+        _require(single == values, "scalars are the same one by one")
+        return True
+
+    return read
+
+
+def _proofs() -> Run:
+    group = groups()[0]
+    circuits = []
+    for name in ACCEPTS:
+        claim, insurer = golden_claim(name), insurer_of(name)
+        compiled, _ = build_instance(claim, insurer.own_contract, insurer.own_nomenclature, group)
+        circuits.append(compiled.circuit)
+
+    def read(data: bytes) -> bool:
+        accepted = 0
+        for circuit in circuits:
+            try:
+                proof = decode_proof(data, circuit, group)
+            except ZkError:
+                continue
+            accepted += 1
+            # A copy has forgotten the bytes it came from.
+            _require(encode_proof(replace(proof), group) == data, "a proof has one encoding")
+        return accepted > 0
+
+    return read
+
+
+# -- claims and what follows them -------------------------------------------------------------
+
+
+@cache
+def vector(name: str) -> Any:
+    """A golden file."""
+    return json.loads((GOLDEN / f"{name}.json").read_bytes())
+
+
+@cache
+def golden_claim(name: str) -> Claim:
+    """The claim of a golden accept."""
+    return decode_claim(vector(name)["claim"].encode())
+
+
+@cache
+def table(name: str) -> Nomenclature:
+    """A nomenclature by the name that the golden files give it."""
+    if name == SHIPPED_FILE:
+        return load_shipped()
+    return Nomenclature.parse((GOLDEN / name).read_bytes())
+
+
+@cache
+def insurer_of(name: str) -> Judge:
+    """The insurer that a golden accept describes."""
+    document = vector(name)
+    now = datetime.fromisoformat(document["now"])
+    return Judge(
+        parse_contract(json.dumps(document["contract"]).encode()),
+        table(document["nomenclature"]),
+        parse_keys(json.dumps(document["keys"]).encode()),
+        generators_of(groups()[0]),
+        lambda: now,
+    )
+
+
+def _insurer_for(claim: Claim) -> Judge:
+    """The insurer whose documents a claim names, else the first."""
+    for name in ACCEPTS:
+        known = golden_claim(name)
+        if (known.contract_digest, known.nomenclature_digest) == (
+            claim.contract_digest,
+            claim.nomenclature_digest,
+        ):
+            return insurer_of(name)
+    return insurer_of(ACCEPTS[0])
+
+
+def _claim() -> Run:
+    def read(data: bytes) -> bool:
+        _require(encode_claim(decode_claim(data)) == data, "a claim has one form")
+        return True
+
+    return read
+
+
+def _judged(claim: Claim) -> bool:
+    verdict = _insurer_for(claim).judge(claim)
+    _require(verdict.reason is None or verdict.reason in REASONS, "a reason is a documented one")
+    if verdict.is_accepted:
+        known = {encode_claim(golden_claim(name)) for name in ACCEPTS}
+        _require(encode_claim(claim) in known, "an accepted claim is one that was made")
+    return verdict.is_accepted
+
+
+def _judge() -> Run:
+    return lambda data: _judged(decode_claim(data))
+
+
+def _signed() -> Run:
+    """The optician himself signs what was changed: the proof alone has to stop it."""
+
+    def read(data: bytes) -> bool:
+        claim = decode_claim(data)
+        return _judged(sign_claim(claim, claim.proof_bytes(), OPTICIANS[0].signing_key))
+
+    return read
+
+
+@cache
+def _notices() -> tuple[dict[str, Any], ...]:
+    """The golden notices to accept."""
+    return tuple(vector("notices")["accepts"])
+
+
+def _notice(
+    kind: str, decode: Callable[[bytes], Any], encode: Callable[[Any], bytes],
+    require_fits: Callable[[Any, Claim], None],
+) -> Run:  # fmt: skip
+    known = {entry["notice"].encode(): entry["of"] for entry in _notices() if entry["kind"] == kind}
+    key = OPTICIANS[0].signing_key.public_key()
+
+    def read(data: bytes) -> bool:
+        notice: Invoice | Cancellation = decode(data)
+        _require(encode(notice) == data, "a notice has one form")
+        fitting = []
+        for name in ACCEPTS:
+            try:
+                require_fits(notice, golden_claim(name))
+                verify_notice_signature(notice, key)
+            except ProofRejected:
+                continue
+            fitting.append(name)
+        _require(fitting == ([known[data]] if data in known else []), "an accepted one was made")
+        return bool(fitting)
+
+    return read
+
+
+def _invoice() -> Run:
+    return _notice("invoice", decode_invoice, encode_invoice, require_invoice_fits)
+
+
+def _cancellation() -> Run:
+    return _notice(
+        "cancellation", decode_cancellation, encode_cancellation, require_cancellation_fits
+    )
+
+
+def _opening() -> Run:
+    known = set(read_corpus("opening").values())
+    claims = {claim.claim_id: claim for claim in map(golden_claim, ACCEPTS)}
+    generators = generators_of(groups()[0])
+
+    def read(data: bytes) -> bool:
+        opening = decode_line_opening(data)
+        _require(encode_line_opening(opening) == data, "an opening has one form")
+        claim = claims.get(opening.claim_id, golden_claim(ACCEPTS[0]))
+        try:
+            verify_line_opening(generators, claim, opening, PURPOSE)
+        except ProofRejected:
+            return False
+        _require(data in known, "an accepted opening is one that was made")
+        return True
+
+    return read
+
+
+# -- reference data and secret files ----------------------------------------------------------
+
+
+def _contract() -> Run:
+    def read(data: bytes) -> bool:
+        contract = parse_contract(data)
+        again = parse_contract(canonical_bytes(contract.model_dump(mode="json")))
+        _require(again == contract, "what a contract says can be written and read")
+        _require(contract_digest(again) == contract_digest(contract), "its digest stays the same")
+        return True
+
+    return read
+
+
+def _nomenclature() -> Run:
+    def read(data: bytes) -> bool:
+        read_table = Nomenclature.parse(data)
+        written = read_table.to_bytes()
+        _require(json.loads(written) == json.loads(data), "a table's file says what was read")
+        again = Nomenclature.parse(written)
+        _require(again.digest == read_table.digest, "its digest stays the same")
+        return True
+
+    return read
+
+
+def _keys() -> Run:
+    def read(data: bytes) -> bool:
+        parse_keys(data)
+        return True
+
+    return read
+
+
+def _sale() -> Run:
+    def read(data: bytes) -> bool:
+        parse_sale(data)
+        return True
+
+    return read
+
+
+def _identity() -> Run:
+    def read(data: bytes) -> bool:
+        identity = Identity.parse(data)
+        _require(Identity.parse(identity.encode()).key_id == identity.key_id, "keys stay the same")
+        return True
+
+    return read
+
+
+def _openings() -> Run:
+    generators = generators_of(groups()[0])
+
+    def read(data: bytes) -> bool:
+        openings = Openings.parse(data, generators)
+        again = Openings.parse(openings.encode(), generators)
+        _require(again == openings, "openings can be written and read")
+        return True
+
+    return read
+
+
+# -- files of CNAM's --------------------------------------------------------------------------
+
+
+@cache
+def _folder() -> tempfile.TemporaryDirectory[str]:
+    """One folder a process, removed at its end."""
+    return tempfile.TemporaryDirectory(prefix="fuzz-")
+
+
+def _file(name: str, data: bytes) -> Path:
+    path = Path(_folder().name) / f"{os.getpid()}-{name}"
+    path.write_bytes(data)
+    return path
+
+
+def _archive() -> Run:
+    base = table("nomenclature-limits.json")
+
+    def read(data: bytes) -> bool:
+        path = _file("LPP.zip", data)
+        with open_archive(path):
+            pass
+        dropped: list[object] = []
+        result = import_lpp(path, base=base, report=dropped.append)
+        _require(Nomenclature.parse(result.nomenclature.to_bytes()) == result.nomenclature,
+                 "an imported table can be written and read")  # fmt: skip
+        counts = result.counts.values()
+        told = sum(sum(count.dropped.values()) for count in counts)
+        _require(told == len(dropped), "every dropped row is told")
+        return True
+
+    return read
+
+
+def _dbase() -> Run:
+    def read(data: bytes) -> bool:
+        found = Table(_file("table.dbf", data), "table")
+        names = [field.name for field in found.fields]
+        rows = list(found.rows(names))
+        _require(len(rows) == found.records - found.deleted, "every live record is yielded")
+        for _, values in rows:
+            lengths = [len(value) for value in values]
+            _require(lengths == [field.length for field in found.fields], "values fill their field")
+        return True
+
+    return read
+
+
+def _attributes() -> Run:
+    def read(data: bytes) -> bool:
+        read_attributes(_file("attributes.csv", data))
+        return True
+
+    return read
+
+
+TARGETS: dict[str, Target] = {
+    target.name: target
+    for target in (
+        Target("json", "strict JSON and its canonical form", _json, "json"),
+        Target("base64url", "binary values in JSON", _base64url, "base64url", change_bytes, 200),
+        Target("points", "points, by every backend", _points, "points", change_bytes, 200),
+        Target("scalars", "scalars", _scalars, "scalars", change_bytes, 200),
+        Target("proof", "a proof for seven circuits", _proofs, "proof", change_bytes),
+        Target("claim", "the envelope", _claim, "claim"),
+        Target("judge", "the verdict on a claim", _judge, "claim"),
+        Target("judge-signed", "the same, signed after the change", _signed, "claim"),
+        Target("contract", "contracts", _contract, "contract"),
+        Target("nomenclature", "nomenclatures", _nomenclature, "nomenclature"),
+        Target("invoice", "invoices, and whether they fit", _invoice, "invoice"),
+        Target("cancellation", "cancellations, and whether they fit", _cancellation,
+               "cancellation"),
+        Target("opening", "partial openings and their verdict", _opening, "opening"),
+        Target("keys", "the list of opticians' keys", _keys, "keys"),
+        Target("sale", "sales", _sale, "sale"),
+        Target("identity", "the optician's key file", _identity, "identity"),
+        Target("openings", "the openings that stay in the shop", _openings, "openings"),
+        Target("archive", "CNAM's archive and its import", _archive, "archive", change_archive),
+        Target("dbase", "dBase tables", _dbase, "dbase", change_bytes),
+        Target("attributes", "tables of attributes", _attributes, "attributes", change_bytes),
+        Target("bodies", "bodies of the service", _bodies, "bodies"),
+        Target("cursors", "cursors of the service's lists", _cursors, "cursors", change_bytes, 400),
+    )
+}  # fmt: skip
+"""Every target by its name."""
+
+
+def runner(target: Target) -> Run:
+    """The target made ready: True for accepted, False for refused, anything raised a finding."""
+    return _refusing(target.make())
+
+
+def seeds(target: Target) -> Sequence[bytes]:
+    """The bytes of its corpus."""
+    return tuple(read_corpus(target.corpus).values())
