@@ -27,7 +27,7 @@ LOCK := .venv-lock/.lock-$(call fingerprint,requirements/lock.txt)
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo install test check format test-long bench bench-load bench-scale lock clean
+.PHONY: help demo install test check format test-long bench bench-load bench-scale bench-peers lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -68,6 +68,9 @@ bench-load: install ## the service under load on loopback, with a soak: JSON, pl
 
 bench-scale: install ## the service as one and two processes on one PostgreSQL: JSON, plot, table
 	@$(BIN)/python -m bench.scale $(ARGS)
+
+bench-peers: install ## other proof systems beside ours: those whose tools are installed
+	@$(BIN)/python -m bench.peers $(ARGS)
 
 lock: $(LOCK) ## write requirements/*.txt anew from pyproject.toml
 	@for set in runtime dev lock; do \

@@ -1,0 +1,1 @@
+"""This project as one of the peers."""
