@@ -1,8 +1,9 @@
 """What the prover's time tells about its secrets, by Welch's t-test.
 
 Two classes of inputs are timed in random order; a |t| above 4.5 says that their mean times differ
-(the threshold and the cropping of interrupted samples are those of Reparaz, Balasch, Verbauwhede,
-*Dude, is my code constant time?*, DATE 2017). A t grows with the number of samples, so the
+(the threshold, the cropping of interrupted samples and the class with a fixed secret are those of
+Reparaz, Balasch, Verbauwhede, *Dude, is my code constant time?*, DATE 2017, ePrint 2016/1123). A t
+grows with the number of samples, so the
 difference of the means is told with it. Not every difference is a leak of arithmetic: a fixed
 secret also finds its table entries in the cache.
 """
@@ -20,17 +21,30 @@ from typing import Any, NamedTuple
 
 from gmpy2 import mpz
 
-from bench.cases import DAY, cases, commit_to
+from bench.cases import (
+    DAY,
+    HIGHEST_PRICE,
+    LOWEST_PRICE,
+    Case,
+    Witness,
+    cases,
+    commit_to,
+    witness_of,
+)
 from bench.micro import random_scalar
 from bench.tasks import Bench, Task
+from circuits.compiled import CompiledStatement
 from circuits.contract import DEFAULT_LARGEST_PRICE_CENTS
+from circuits.items import Article, price_limit_cents
 from circuits.slots import SLOTS, encode_day
 from zk.commitment import Opening, commit
-from zk.prove import InteractiveProver, Masks
+from zk.generators import Generators
+from zk.prove import InteractiveProver, Masks, prove
 from zk.relation import Circuit, Digit
 
 CROP = 0.9  # samples above this quantile of both classes together are interruptions
 THRESHOLD = 4.5
+PROVED = ("line", "equipment")  # the statements whose whole prover is timed
 
 
 class Welch(NamedTuple):
@@ -195,10 +209,79 @@ def _prover(bench: Bench) -> list[dict[str, Any]]:
     ]  # fmt: skip
 
 
+def priced_sales(case: Case, sold: Sequence[Article]) -> tuple[list[Article], list[Article]]:
+    """The same codes at low and at high prices: 1 cent and the largest that is allowed in `line`,
+    the ends of the random sales' range else (a lens of class A counts against the ceiling)."""
+    cheap, dear = [], []
+    for article in sold:
+        row = case.nomenclature.row(article.code, DAY)
+        limit = price_limit_cents(row, case.contract)
+        is_line = case.name == "line"
+        cheap.append(Article(article.code, 1 if is_line else LOWEST_PRICE))
+        dear.append(Article(article.code, limit if is_line else min(limit, HIGHEST_PRICE)))
+    return cheap, dear
+
+
+def priced_witnesses(
+    statement: CompiledStatement, sales: Sequence[Sequence[Article]], generators: Generators
+) -> list[Witness]:
+    """A witness of each sale, all with the amounts of the first: nothing public differs."""
+    amounts = statement.largest_amounts(sales[0])
+    publics = statement.publics(DAY, amounts)
+    return [
+        commit_to(statement.circuit, publics, statement.wires(sold, amounts), generators)
+        for sold in sales
+    ]
+
+
+def _whole_prover(bench: Bench, case: Case) -> list[dict[str, Any]]:
+    """`prove` from beginning to end, masks and challenges its own.
+
+    Each class makes a random sale before every operation, so that what is in the caches before it
+    is the same for both.
+    """
+    g, count = bench.generators, bench.parameters.timing_samples
+    statement, random = case.statement(), Random(count)
+
+    def proving(witness: Witness) -> Callable[[], object]:
+        return partial(prove, g, witness.instance, witness.wires, witness.openings)
+
+    def any_sale() -> list[Article]:
+        return case.sale(random)
+
+    fixed = witness_of(statement, any_sale(), g)
+
+    def fixed_witness() -> Callable[[], object]:
+        witness_of(statement, any_sale(), g)
+        return proving(fixed)
+
+    def random_witness() -> Callable[[], object]:
+        return proving(witness_of(statement, any_sale(), g))
+
+    def priced(kind: int) -> Callable[[], Callable[[], object]]:
+        def make() -> Callable[[], object]:
+            sales = priced_sales(case, any_sale())
+            return proving(priced_witnesses(statement, sales, g)[kind])
+
+        return make
+
+    name = f"prove {case.title}"
+    return [
+        _experiment(name, ("one fixed witness", "random witnesses"),
+                    (fixed_witness, random_witness), count),
+        _experiment(name, ("low prices", "high prices"), (priced(0), priced(1)), count),
+    ]  # fmt: skip
+
+
 def leakage_tasks(bench: Bench) -> list[Task]:
-    """Multiplication, commitments, prover."""
+    """Multiplication, commitments, messages of the prover, the whole prover."""
+    whole = [case for case in cases() if case.name in PROVED and not case.has_limits]
     return [
         Task("timing of secrets: multiplication", partial(_multiplication, bench)),
         Task("timing of secrets: commitments", partial(_commitments, bench)),
         Task("timing of secrets: prover", partial(_prover, bench)),
+        *(
+            Task(f"timing of secrets: prove {case.title}", partial(_whole_prover, bench, case))
+            for case in whole
+        ),
     ]

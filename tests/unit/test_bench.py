@@ -17,7 +17,7 @@ from bench import timing
 from bench.cases import DAY, Case, cases, submissions
 from bench.fresh import peak_bytes
 from bench.growth import SyntheticLines
-from bench.leakage import crop, extreme_wires, welch
+from bench.leakage import crop, extreme_wires, priced_sales, priced_witnesses, welch
 from bench.macro import BenchError, shape, verify_many
 from bench.parameters import BATCH, PARAMETERS
 from bench.plots import PLOTS, draw
@@ -42,6 +42,8 @@ from circuits.contract import DEFAULT_LARGEST_PRICE_CENTS
 from circuits.slots import encode_day
 from zk.backends import load_group
 from zk.generators import Generators, generators_of
+from zk.prove import prove
+from zk.verify import verify
 
 
 class Clock:
@@ -215,6 +217,23 @@ def test_extreme_wires_satisfy_the_circuit() -> None:
     circuit.check_witness(highest, publics)
     price = circuit.line_values(highest, publics)[0][1]
     assert price == DEFAULT_LARGEST_PRICE_CENTS
+
+
+@pytest.mark.parametrize("number", [0, 2])
+def test_sales_that_differ_in_price_alone_differ_in_nothing_public(
+    number: int, generators: Generators
+) -> None:
+    case = cases()[number]
+    statement = case.statement()
+    sales = priced_sales(case, case.sale(Random(number)))
+    cheap, dear = priced_witnesses(statement, sales, generators)
+    assert cheap.instance.publics == dear.instance.publics
+    assert [article.code for article in sales[0]] == [article.code for article in sales[1]]
+    for low, high in zip(*sales, strict=True):
+        assert high.price_cents > 2 * low.price_cents
+    for witness in (cheap, dear):
+        proof = prove(generators, witness.instance, witness.wires, witness.openings)
+        verify(generators, witness.instance, proof)
 
 
 def test_peak_memory_grows_with_what_is_allocated() -> None:
