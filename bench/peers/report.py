@@ -312,7 +312,7 @@ def _at_least(values: Sequence[float], target: float) -> Judgement:
 
 
 def _unmeasured(name: str) -> Judgement:
-    return Judgement(None, f"`{name}` was not measured")
+    return Judgement(None, f"at N = {SIZE_OF_GOALS:,} there are no figures of {name}")
 
 
 def _ours(results: Results) -> Entry | None:
@@ -335,7 +335,7 @@ def _prove_against(name: str, target: float) -> Callable[[Results], Judgement]:
         ours = _ours(results)
         theirs = [e for e in _peers(results) if e["system"].startswith(name)]
         if ours is None or not theirs:
-            return _unmeasured(OURS if ours is None else name)
+            return _unmeasured(f"`{OURS if ours is None else name}`")
         fastest = min(theirs, key=lambda e: float(e["prove"]["median_seconds"]))
         return _at_least(ratios(fastest, "prove", ours, "prove"), target)
 
@@ -345,7 +345,7 @@ def _prove_against(name: str, target: float) -> Callable[[Results], Judgement]:
 def _verify_against_all(results: Results) -> Judgement:
     ours, peers = _ours(results), _peers(results)
     if ours is None or not peers:
-        return _unmeasured(OURS if ours is None else "any peer")
+        return _unmeasured(f"`{OURS}`" if ours is None else "any peer")
     found = {e["system"]: ratios(e, "verify", ours, "verify") for e in peers}
     faster = [name for name, values in found.items() if median(values) <= 1]
     nearest = min(found, key=lambda name: median(found[name]))
@@ -358,7 +358,7 @@ def _verify_against_all(results: Results) -> Judgement:
 def _batch_against(results: Results, *, ours_too: bool) -> Judgement:
     ours, candidates = _ours(results), _peers(results)
     if ours is None or "batch" not in ours:
-        return _unmeasured(OURS)
+        return _unmeasured(f"`{OURS}`")
     if ours_too:
         candidates = [ours, *candidates]
     if not candidates:
@@ -371,7 +371,7 @@ def _batch_against(results: Results, *, ours_too: bool) -> Judgement:
 def _no_setup(results: Results) -> Judgement:
     ours = _ours(results)
     if ours is None:
-        return _unmeasured(OURS)
+        return _unmeasured(f"`{OURS}`")
     need = [f"`{e['system']}`" for e in _peers(results) if e["setup"]["setup"] != "none"]
     told = f"one is needed by {', '.join(need)}" if need else "no peer measured needs one"
     return Judgement(ours["setup"]["setup"] == "none", told)

@@ -480,7 +480,7 @@ def test_goals_that_are_not_met_and_their_reasons() -> None:
     lines = goals(listed, {"prove-dalek": "Because.", "set-up": "Never said."})
     assert "**not met**" in lines[0]
     assert lines[0].endswith("at least 5. Because.")
-    assert lines[1].endswith("not judged: `snarkjs-merkle` was not measured.")
+    assert lines[1].endswith("not judged: at N = 1,024 there are no figures of `snarkjs-merkle`.")
     assert "**not met**" in lines[2]
     assert "`gnark`, takes 0.77 (0.77–0.77)" in lines[2]
     assert "**not met**" in lines[3]
