@@ -369,10 +369,10 @@ def _batch_against(results: Results, *, ours_too: bool) -> Judgement:
 
 
 def _no_setup(results: Results) -> Judgement:
-    ours = _ours(results)
-    if ours is None:
-        return _unmeasured(f"`{OURS}`")
-    need = [f"`{e['system']}`" for e in _peers(results) if e["setup"]["setup"] != "none"]
+    ours, peers = _ours(results), _peers(results)
+    if ours is None or not peers:
+        return _unmeasured(f"`{OURS}`" if ours is None else "any peer")
+    need = [f"`{e['system']}`" for e in peers if e["setup"]["setup"] != "none"]
     told = f"one is needed by {', '.join(need)}" if need else "no peer measured needs one"
     return Judgement(ours["setup"]["setup"] == "none", told)
 

@@ -473,6 +473,12 @@ def test_goals_that_are_met() -> None:
     assert "one is needed by `dalek-r1cs`, `snarkjs-merkle`, `gnark`" in lines[5]
 
 
+def test_goals_against_nobody_are_not_judged() -> None:
+    outcomes = [line.split(": ")[1] for line in goals(results_of(OURS_ENTRY))]
+    assert outcomes == ["not judged"] * 4 + ["**not met**", "not judged"]
+    assert [line.split(": ")[1] for line in goals(results_of())] == ["not judged"] * len(GOALS)
+
+
 def test_goals_that_are_not_met_and_their_reasons() -> None:
     listed = results_of(
         OURS_ENTRY, entry("dalek-r1cs", 0.010, 0.005, None), entry("gnark", 0.05, 0.001, None)

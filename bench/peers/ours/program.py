@@ -1,9 +1,10 @@
-"""Ours in the protocol of `bench.peers.running`: ``python -m bench.peers.ours.program GROUP WORK``.
+"""Ours in the protocol of `bench.peers.running`: ``python -m bench.peers.ours.program WORK``.
 
-GROUP is a backend, or ``default``. Technique: one-hot digits for the codes, exact digits for the
-prices (`bench.peers.ours.circuits`); Pedersen commitments to whole lines on secp256k1; one proof
-about all (``docs/protocol.md``). There is no set-up: what is made once are the generators and the
-tables over them. A fresh process that verifies one proof makes no tables.
+Group and evaluator are those that the environment chooses (`zk.backends`). Technique: one-hot
+digits for the codes, exact digits for the prices (`bench.peers.ours.circuits`); Pedersen
+commitments to whole lines on secp256k1; one proof about all (``docs/protocol.md``). There is no
+set-up: what is made once are the generators and the tables over them. A fresh process that verifies
+one proof makes no tables.
 """
 
 from __future__ import annotations
@@ -16,7 +17,9 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from importlib import import_module
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +27,7 @@ import bench  # noqa: F401  says, before numpy is loaded, that linear algebra ha
 from bench.peers.ours.circuits import Statement, statement_of
 from bench.peers.statement import read_statement
 from circuits.slots import Slot
-from zk.backends import BACKENDS, load_group
+from zk.backends import load_group
 from zk.commitment import Opening, commit, fresh_opening
 from zk.encoding import Proof, decode_proof, encode_proof
 from zk.errors import ProofRejected, WitnessError, ZkError
@@ -33,35 +36,35 @@ from zk.instance import Instance
 from zk.prove import prove
 from zk.verify import verify, verify_batch
 
-DEFAULT = "default"
 CONTEXT = b"clairobscur beside its peers".ljust(32, b"\0")
+
+
+def evaluator_name() -> str:
+    """Which evaluator this process has: ``native`` is the compiled one."""
+    if find_spec("zk.program") is None:
+        return "python"
+    return "python" if import_module("zk.program").native is None else "native"
 
 
 class Program:
     """The state of one process; a method a verb, each returning its answer."""
 
-    def __init__(self, group: str, work: Path, threads: int) -> None:
+    def __init__(self, work: Path, threads: int) -> None:
         self._work, self._threads = work, threads
-        self._missing = self._why_missing(group, threads)
         self._content: dict[str, Any] = read_statement(work)
-        if self._missing is None:
-            self._generators = Generators(load_group(None if group == DEFAULT else group))
+        self._generators = Generators(load_group())
         self._statement: Statement | None = None
         self._proofs: dict[int, tuple[bytes, bytes]] = {}  # commitments, proof
 
-    @staticmethod
-    def _why_missing(group: str, threads: int) -> str | None:
-        if group != DEFAULT and group == load_group().name:
-            return "the default group here, see `ours`"
-        if threads > 1 and "threads" not in inspect.signature(verify_batch).parameters:
-            return "the verifier has no such option"
-        return None
-
     def versions(self) -> dict[str, Any]:
-        """Versions, and the group's name."""
-        if self._missing:
-            return {"missing": self._missing}
-        names = {"clairobscur": version("clairobscur"), "group": self._generators.group.name}
+        """Versions, and what computes: the group, and the evaluator of the field part."""
+        if self._threads > 1 and "threads" not in inspect.signature(verify_batch).parameters:
+            return {"missing": "the verifier has no such option"}
+        names = {
+            "clairobscur": version("clairobscur"),
+            "group": self._generators.group.name,
+            "evaluator": evaluator_name(),
+        }
         return {"versions": names, "threads": self._threads}
 
     # -- once -------------------------------------------------------------------------------------
@@ -244,11 +247,10 @@ class Program:
 def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m bench.peers.ours.program")
-    parser.add_argument("group", choices=(DEFAULT, *BACKENDS))
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("work", type=Path)
     arguments = parser.parse_args()
-    program = Program(arguments.group, arguments.work, arguments.threads)
+    program = Program(arguments.work, arguments.threads)
     for line in sys.stdin:
         question = json.loads(line)
         if question.get("do") == "stop":
