@@ -7,6 +7,9 @@ JOBS ?= 2
 ARGS ?=
 # make lock UPGRADE=1 moves every pin to the newest version that pyproject.toml allows.
 UPGRADE ?=
+# Seconds of fuzzing, for each reader of bytes; and how many mutants mutation testing draws.
+FUZZ_SECONDS ?= 5
+MUTANTS ?= 400
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -27,7 +30,7 @@ LOCK := .venv-lock/.lock-$(call fingerprint,requirements/lock.txt)
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo install test check format test-long bench bench-load bench-scale bench-peers lock clean
+.PHONY: help demo install test check format fuzz mutation test-long bench bench-load bench-scale bench-peers lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -57,8 +60,16 @@ format: install ## rewrite the sources in the project's style
 
 test-long: install ## the tests that take minutes
 	@$(BIN)/pytest -n $(JOBS) -m "" --timeout=3600 --hypothesis-profile=long tests/properties $(ARGS)
-	@$(BIN)/pytest -n $(JOBS) -m long --timeout=3600 $(ARGS)
+	@CLAIROBSCUR_SOAK_SECONDS=600 $(BIN)/pytest -n $(JOBS) -m long --timeout=3600 $(ARGS)
 	@CLAIROBSCUR_KILLS=50 $(BIN)/pytest -n $(JOBS) --timeout=3600 tests/integration/test_kill.py $(ARGS)
+	@$(BIN)/python -m tests.fuzz --seconds 120 --jobs $(JOBS) --record
+	@$(MAKE) --no-print-directory mutation
+
+fuzz: install ## changed bytes for every reader of bytes: FUZZ_SECONDS each (Linux on x86-64)
+	@$(BIN)/python -m tests.fuzz --seconds $(FUZZ_SECONDS) --jobs $(JOBS)
+
+mutation: install ## MUTANTS changed places of zk and circuits: do the tests notice? (half an hour)
+	@nice $(BIN)/python -m tests.mutation --mutants $(MUTANTS)
 
 bench: install ## measure: JSON and plots
 	@$(BIN)/python -m bench $(ARGS)
@@ -86,7 +97,7 @@ lock: $(LOCK) ## write requirements/*.txt anew from pyproject.toml
 
 clean: ## remove everything that make made
 	rm -rf .venv .venv-lock build dist *.egg-info .hypothesis .import_linter_cache .mypy_cache \
-		.pytest_cache .ruff_cache
+		.pytest_cache .ruff_cache .fuzz
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Making a virtual environment: without ensurepip, which Debian ships apart from python3, the pip of

@@ -26,10 +26,10 @@ from rich.table import Table
 
 from bench.machine import describe_commit, describe_machine
 from tests.fuzz.targets import TARGETS, Target
+from tests.support.testing_page import FUZZ_RESULTS, write_testing_page
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 WORK = ROOT / ".fuzz"
-RESULTS = Path(__file__).resolve().parent / "results.json"
 
 SECONDS = 5
 STARTING_SECONDS = 120
@@ -136,10 +136,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--jobs", type=int, default=1, help="targets side by side")
     parser.add_argument("--work", type=Path, default=WORK, help="folder of inputs and findings")
     parser.add_argument("--out", type=Path, help="write the results there, as JSON")
+    parser.add_argument(
+        "--record", action="store_true", help="into the checkout, with the table of the page"
+    )
     chosen = parser.parse_args(arguments)
     unknown = [name for name in chosen.targets if name not in TARGETS]
     if unknown:
         parser.error(f"no such target: {', '.join(unknown)}")
+    if chosen.record and chosen.targets:
+        parser.error("--record is for all targets")
     console = Console(highlight=False)
     if importlib.util.find_spec("atheris") is None:
         console.print(WHY_NOT)
@@ -147,14 +152,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     names = chosen.targets or list(TARGETS)
     outcomes = run(names, chosen.seconds, chosen.jobs, chosen.work.resolve(), console)
     show(outcomes, console)
-    if chosen.out is not None:
+    out: Path | None = FUZZ_RESULTS if chosen.record else chosen.out
+    if out is not None:
         facts = describe_commit() | {
             "machine": describe_machine(),
             "finished": datetime.now(UTC).isoformat(timespec="seconds"),
             "seconds_a_target": chosen.seconds,
             "targets": outcomes,
         }
-        chosen.out.write_text(json.dumps(facts, indent=1, ensure_ascii=False) + "\n", "utf-8")
+        out.write_text(json.dumps(facts, indent=1, ensure_ascii=False) + "\n", "utf-8")
+    if chosen.record:
+        write_testing_page(ROOT)
     broken = [outcome for outcome in outcomes if outcome["code"]]
     for outcome in broken:
         log = (chosen.work / f"{outcome['target']}.log").read_text("utf-8")
