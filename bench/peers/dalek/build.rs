@@ -10,7 +10,9 @@ const TOLD: [&str; 4] = [
 ];
 
 fn quoted<'a>(line: &'a str, name: &str) -> Option<&'a str> {
-    line.strip_prefix(name)?.strip_prefix(" = \"")?.strip_suffix('"')
+    line.strip_prefix(name)?
+        .strip_prefix(" = \"")?
+        .strip_suffix('"')
 }
 
 fn main() {

@@ -49,7 +49,11 @@ pub trait Membership: Serialize + DeserializeOwned + Sized + 'static {
 }
 
 fn combination(coefficients: &[Scalar], wires: &[Variable]) -> LinearCombination {
-    wires.iter().copied().zip(coefficients.iter().copied()).collect()
+    wires
+        .iter()
+        .copied()
+        .zip(coefficients.iter().copied())
+        .collect()
 }
 
 fn roots(set: &[u64], places: usize) -> Vec<Scalar> {
@@ -123,7 +127,11 @@ impl Tree {
             decompose(&with_roots(of_factor), k, *depth, &mut coefficients);
             rest = others;
         }
-        Tree { k, depths: shape, coefficients }
+        Tree {
+            k,
+            depths: shape,
+            coefficients,
+        }
     }
 
     fn count(&self) -> Option<usize> {
@@ -169,7 +177,11 @@ impl Tree {
         let mut product = LinearCombination::default();
         for (i, &depth) in self.depths.iter().enumerate() {
             let factor = self.evaluate(cs, depth, &powers, &giants, &mut coefficients);
-            product = if i == 0 { factor } else { cs.multiply(product, factor).2.into() };
+            product = if i == 0 {
+                factor
+            } else {
+                cs.multiply(product, factor).2.into()
+            };
         }
         cs.constrain(product);
     }
@@ -191,7 +203,10 @@ impl Membership for Trees {
     fn counts(&self) -> Option<[usize; 3]> {
         let [a, b, c] = self.0.each_ref().map(Tree::count);
         // The first factor is the deepest: its giant powers are the ones there are.
-        let sound = self.0.iter().all(|tree| tree.depths.is_sorted_by(|a, b| a >= b));
+        let sound = self
+            .0
+            .iter()
+            .all(|tree| tree.depths.is_sorted_by(|a, b| a >= b));
         sound.then_some([a?, b?, c?])
     }
 
@@ -246,13 +261,17 @@ impl Packing {
         for a in 2..c.div_ceil(2) {
             let triple = [a, c - a, c];
             if triple.iter().all(|&exponent| self.free[exponent]) {
-                triple.iter().for_each(|&exponent| self.free[exponent] = false);
+                triple
+                    .iter()
+                    .for_each(|&exponent| self.free[exponent] = false);
                 self.triples.push(triple);
                 if self.find(c - 1, spare) {
                     return true;
                 }
                 self.triples.pop();
-                triple.iter().for_each(|&exponent| self.free[exponent] = true);
+                triple
+                    .iter()
+                    .for_each(|&exponent| self.free[exponent] = true);
             }
         }
         spare > 0 && self.find(c - 1, spare - 1)
@@ -263,11 +282,22 @@ impl Packing {
 fn pack(k: usize) -> (Vec<[usize; 3]>, Vec<usize>) {
     let mut spare = (k - 1) % 3;
     loop {
-        let mut packing = Packing { free: vec![true; k + 1], triples: Vec::new(), tries: 0 };
+        let mut packing = Packing {
+            free: vec![true; k + 1],
+            triples: Vec::new(),
+            tries: 0,
+        };
         if packing.find(k, spare) {
             let mut single = vec![true; k + 1];
-            packing.triples.iter().flatten().for_each(|&exponent| single[exponent] = false);
-            return (packing.triples, (2..=k).filter(|&exponent| single[exponent]).collect());
+            packing
+                .triples
+                .iter()
+                .flatten()
+                .for_each(|&exponent| single[exponent] = false);
+            return (
+                packing.triples,
+                (2..=k).filter(|&exponent| single[exponent]).collect(),
+            );
         }
         spare += 3;
     }
@@ -278,7 +308,13 @@ impl Steps {
         let n = set.len();
         let shapes = (1..=2 * n.isqrt() + 1).map(|k| {
             let ((triples, singles), g) = (pack(k), n.div_ceil(k));
-            Steps { k, g, triples, singles, coefficients: Vec::new() }
+            Steps {
+                k,
+                g,
+                triples,
+                singles,
+                coefficients: Vec::new(),
+            }
         });
         // In halves of a multiplier.
         let cost = |s: &Steps| 2 * s.triples.len() + s.singles.len() + s.g.saturating_sub(2);
@@ -294,7 +330,10 @@ impl Steps {
         if !range.contains(&self.k) || !range.contains(&self.g) {
             return None;
         }
-        let sums = self.triples.iter().all(|&[a, b, c]| a.checked_add(b) == Some(c));
+        let sums = self
+            .triples
+            .iter()
+            .all(|&[a, b, c]| a.checked_add(b) == Some(c));
         let mut exponents: Vec<_> = self.triples.iter().flatten().collect();
         exponents.extend(&self.singles);
         exponents.sort_unstable();
@@ -309,16 +348,14 @@ impl Steps {
     }
 
     /// Wires of the first phase: x⁰ to xᵏ, and the coefficients of H up to T^(g − 3). The two
-    /// highest are linear in the powers.
+    /// highest are linear in the powers. `values` are those of x⁰ to xᵏ, for the prover.
     fn allocate<CS: ConstraintSystem>(
         &self,
         cs: &mut CS,
         code: Variable,
-        value: Option<u64>,
+        values: Option<&[Scalar]>,
     ) -> Result<(Vec<Variable>, Vec<Variable>), R1CSError> {
-        let values: Option<Vec<Scalar>> =
-            value.map(|value| powers(Scalar::from(value)).take(self.k + 1).collect());
-        let of = |exponent: usize| values.as_ref().map(|values| values[exponent]);
+        let of = |exponent: usize| values.map(|values| values[exponent]);
         let mut wires = vec![Variable::One(); self.k + 1];
         wires[1] = code;
         for &[a, b, c] in &self.triples {
@@ -329,7 +366,7 @@ impl Steps {
         }
         let length = self.g.saturating_sub(2);
         let mut quotients: Vec<Option<Scalar>> = vec![None; length];
-        if let Some(values) = &values {
+        if let Some(values) = values {
             let low = self.low_polynomials(values);
             let mut quotient = Scalar::ONE;
             for j in (1..self.g).rev() {
@@ -358,7 +395,10 @@ impl Steps {
         let mut quotient = combination(&alphas, quotients) + alphas[g - 1];
         if g > 1 {
             let scaled = |c: &Scalar| c * alphas[g - 2];
-            let top: Vec<Scalar> = self.coefficients[(g - 1) * k..].iter().map(scaled).collect();
+            let top: Vec<Scalar> = self.coefficients[(g - 1) * k..]
+                .iter()
+                .map(scaled)
+                .collect();
             quotient = quotient + combination(&top, wires) + wires[k] * alphas[g - 2];
         }
         let mut low = vec![Scalar::ZERO; k];
@@ -400,7 +440,9 @@ impl Membership for Horner {
     ) -> Result<(), R1CSError> {
         let mut wires = Vec::new();
         for (i, steps) in shared.0.iter().enumerate() {
-            wires.push(steps.allocate(cs, codes[i], values.map(|values| values[i]))?);
+            let of_code = |values: [u64; 3]| powers(Scalar::from(values[i])).take(steps.k + 1);
+            let values: Option<Vec<Scalar>> = values.map(of_code).map(Iterator::collect);
+            wires.push(steps.allocate(cs, codes[i], values.as_deref())?);
         }
         let shared = Arc::clone(shared);
         cs.specify_randomized_constraints(move |cs| {
@@ -410,5 +452,92 @@ impl Membership for Horner {
             }
             Ok(())
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    use bulletproofs::r1cs::{Prover, Verifier};
+    use bulletproofs::{BulletproofGens, PedersenGens};
+    use merlin::Transcript;
+    use rand::rngs::OsRng;
+
+    #[test]
+    fn exponents_are_packed_once_each() {
+        for k in 1..60 {
+            let (triples, singles) = pack(k);
+            let count = 3 * triples.len() + singles.len();
+            let steps = Steps {
+                k,
+                g: 1,
+                triples,
+                singles,
+                coefficients: Vec::new(),
+            };
+            assert_eq!(count, k - 1);
+            assert_eq!(steps.count(), Some(k));
+        }
+    }
+
+    /// Eight codes without triples, so that a forger may choose every power.
+    fn steps() -> Arc<Steps> {
+        let set: Vec<u64> = (0..8).map(|i| 100 + i * i).collect();
+        let mut coefficients = with_roots(&roots(&set, 8));
+        coefficients.pop();
+        Arc::new(Steps {
+            k: 4,
+            g: 2,
+            triples: Vec::new(),
+            singles: vec![2, 3, 4],
+            coefficients,
+        })
+    }
+
+    /// Whether a proof is accepted whose wires are `values`, committed to the first of them.
+    fn is_accepted(values: &[Scalar]) -> bool {
+        fn constrain<CS: RandomizableConstraintSystem>(
+            cs: &mut CS,
+            code: Variable,
+            values: Option<&[Scalar]>,
+        ) {
+            let steps = steps();
+            let (powers, quotients) = steps.allocate(cs, code, values).unwrap();
+            let check = move |cs: &mut CS::RandomizedCS| {
+                let challenge = cs.challenge_scalar(b"membership");
+                steps.check(cs, challenge, &powers, &quotients);
+                Ok(())
+            };
+            cs.specify_randomized_constraints(check).unwrap();
+        }
+        let (bases, generators) = (PedersenGens::default(), BulletproofGens::new(8, 1));
+        let mut prover = Prover::new(&bases, Transcript::new(b"test"));
+        let (commitment, code) = prover.commit(values[1], Scalar::random(&mut OsRng));
+        constrain(&mut prover, code, Some(values));
+        let proof = prover.prove(&generators).unwrap();
+        let mut verifier = Verifier::new(Transcript::new(b"test"));
+        let code = verifier.commit(commitment);
+        constrain(&mut verifier, code, None);
+        verifier.verify(&proof, &bases, &generators).is_ok()
+    }
+
+    #[test]
+    fn powers_that_are_none_are_refused() {
+        let of = |code: u64| powers(Scalar::from(code)).take(5).collect::<Vec<_>>();
+        assert!(is_accepted(&of(104)));
+        assert!(!is_accepted(&of(105)));
+        // A second power that makes W(x⁴) = 0 all the same.
+        let steps = steps();
+        let mut values = of(105);
+        let at = |values: &[Scalar]| {
+            let low = steps.low_polynomials(values);
+            low[0] + values[4] * (low[1] + values[4])
+        };
+        let slope = steps.coefficients[2] + values[4] * steps.coefficients[6];
+        let error = at(&values);
+        values[2] -= error * slope.invert();
+        assert_eq!(at(&values), Scalar::ZERO);
+        assert!(!is_accepted(&values));
     }
 }

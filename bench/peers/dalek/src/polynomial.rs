@@ -81,7 +81,11 @@ mod tests {
     use super::*;
 
     fn value(polynomial: &[Scalar], x: Scalar) -> Scalar {
-        polynomial.iter().zip(powers(x)).map(|(c, power)| c * power).sum()
+        polynomial
+            .iter()
+            .zip(powers(x))
+            .map(|(c, power)| c * power)
+            .sum()
     }
 
     #[test]
@@ -91,7 +95,9 @@ mod tests {
             let polynomial = with_roots(&roots);
             assert_eq!(polynomial.len(), roots.len() + 1);
             assert_eq!(polynomial.last(), Some(&Scalar::ONE));
-            assert!(roots.iter().all(|&root| value(&polynomial, root) == Scalar::ZERO));
+            assert!(roots
+                .iter()
+                .all(|&root| value(&polynomial, root) == Scalar::ZERO));
             let point = Scalar::from(1_000_000u64);
             let expected: Scalar = roots.iter().map(|root| point - root).product();
             assert_eq!(value(&polynomial, point), expected);

@@ -143,11 +143,15 @@ impl<S: System> Session<S> {
     }
 
     fn system(&self) -> Result<&S, String> {
-        self.system.as_ref().ok_or_else(|| "neither set up nor loaded".into())
+        self.system
+            .as_ref()
+            .ok_or_else(|| "neither set up nor loaded".into())
     }
 
     fn proof(&self, index: usize) -> Result<&Proof, String> {
-        self.proofs.get(&index).ok_or_else(|| format!("no proof {index}"))
+        self.proofs
+            .get(&index)
+            .ok_or_else(|| format!("no proof {index}"))
     }
 
     fn key_path(&self) -> PathBuf {
@@ -203,7 +207,9 @@ impl<S: System> Session<S> {
             });
             let Some(index) = index else { continue };
             let data = fs::read(entry.path()).map_err(unreadable)?;
-            let (length, rest) = data.split_first_chunk::<4>().ok_or("a proof is too short")?;
+            let (length, rest) = data
+                .split_first_chunk::<4>()
+                .ok_or("a proof is too short")?;
             let length = u32::from_le_bytes(*length) as usize;
             if length > rest.len() {
                 return Err("a proof is too short".into());
@@ -211,7 +217,10 @@ impl<S: System> Session<S> {
             let (commitments, bytes) = rest.split_at(length);
             proofs.insert(
                 index,
-                Proof { bytes: bytes.to_vec(), commitments: commitments.to_vec() },
+                Proof {
+                    bytes: bytes.to_vec(),
+                    commitments: commitments.to_vec(),
+                },
             );
         }
         Ok(proofs)
@@ -244,10 +253,16 @@ impl<S: System> Session<S> {
             return Err("the unchanged proof is not accepted".into());
         }
         let commitments = system.with_other_commitment(proof)?;
-        let other = Proof { bytes: proof.bytes.clone(), commitments };
+        let other = Proof {
+            bytes: proof.bytes.clone(),
+            commitments,
+        };
         let mut bytes = proof.bytes.clone();
         bytes[system.scalar_position(proof)] ^= 1;
-        let changed = Proof { bytes, commitments: proof.commitments.clone() };
+        let changed = Proof {
+            bytes,
+            commitments: proof.commitments.clone(),
+        };
         Ok(!system.verify(&other) && !system.verify(&changed))
     }
 }
@@ -255,7 +270,9 @@ impl<S: System> Session<S> {
 fn versions() -> Value {
     let mut versions = serde_json::Map::new();
     for pair in env!("PEER_VERSIONS").split(';') {
-        let Some((name, version)) = pair.split_once('=') else { continue };
+        let Some((name, version)) = pair.split_once('=') else {
+            continue;
+        };
         // Both libraries bring their own curve25519-dalek.
         let told = versions.get(name).and_then(Value::as_str);
         let value = told.map_or(version.to_owned(), |first| format!("{first}, {version}"));

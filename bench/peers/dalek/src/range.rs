@@ -37,8 +37,14 @@ impl Dalek {
             self.statement.bits,
         )
         .map_err(|error| error.to_string())?;
-        let commitments = commitments.iter().flat_map(|point| *point.as_bytes()).collect();
-        Ok(Proof { bytes: proof.to_bytes(), commitments })
+        let commitments = commitments
+            .iter()
+            .flat_map(|point| *point.as_bytes())
+            .collect();
+        Ok(Proof {
+            bytes: proof.to_bytes(),
+            commitments,
+        })
     }
 }
 
@@ -64,14 +70,25 @@ impl System for Dalek {
     }
 
     fn prove(&self, index: usize) -> Result<Proof, String> {
-        let witness = self.statement.witnesses.get(index).ok_or("no such witness")?;
+        let witness = self
+            .statement
+            .witnesses
+            .get(index)
+            .ok_or("no such witness")?;
         self.prove_values(&witness.values)
     }
 
     fn verify(&self, proof: &Proof) -> bool {
-        let Ok(decoded) = RangeProof::from_bytes(&proof.bytes) else { return false };
-        let commitments = proof.commitments.chunks(32).map(CompressedRistretto::from_slice);
-        let Ok(commitments) = commitments.collect::<Result<Vec<_>, _>>() else { return false };
+        let Ok(decoded) = RangeProof::from_bytes(&proof.bytes) else {
+            return false;
+        };
+        let commitments = proof
+            .commitments
+            .chunks(32)
+            .map(CompressedRistretto::from_slice);
+        let Ok(commitments) = commitments.collect::<Result<Vec<_>, _>>() else {
+            return false;
+        };
         let verified = decoded.verify_multiple(
             &self.generators,
             &self.commitment_generators,
@@ -88,7 +105,10 @@ impl System for Dalek {
 
     fn with_other_commitment(&self, proof: &Proof) -> Result<Vec<u8>, String> {
         let first = CompressedRistretto::from_slice(&proof.commitments[..32]);
-        let point = first.ok().and_then(|point| point.decompress()).ok_or("no commitment")?;
+        let point = first
+            .ok()
+            .and_then(|point| point.decompress())
+            .ok_or("no commitment")?;
         let mut commitments = proof.commitments.clone();
         let other = point + self.commitment_generators.B;
         commitments[..32].copy_from_slice(other.compress().as_bytes());
@@ -102,11 +122,18 @@ impl System for Dalek {
 
     /// Each value in turn one too large for its bits.
     fn is_dishonest_rejected(&self, index: usize) -> Result<bool, String> {
-        let witness = self.statement.witnesses.get(index).ok_or("no such witness")?;
+        let witness = self
+            .statement
+            .witnesses
+            .get(index)
+            .ok_or("no such witness")?;
         for position in 0..self.statement.count {
             let mut values = witness.values.clone();
             values[position] = 1 << self.statement.bits;
-            if self.prove_values(&values).is_ok_and(|proof| self.verify(&proof)) {
+            if self
+                .prove_values(&values)
+                .is_ok_and(|proof| self.verify(&proof))
+            {
                 return Ok(false);
             }
         }

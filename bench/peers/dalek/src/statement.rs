@@ -58,7 +58,10 @@ pub fn read_claim(folder: &Path) -> Result<Claim, String> {
         return Err("statement.json: a set is empty".into());
     }
     let limits = claim.caps.iter().chain([&claim.total]);
-    if limits.into_iter().any(|limit| !(1..1 << 32).contains(limit)) {
+    if limits
+        .into_iter()
+        .any(|limit| !(1..1 << 32).contains(limit))
+    {
         return Err("statement.json: a cap or the total is not from 1 to 2^32 - 1".into());
     }
     Ok(claim)
@@ -77,7 +80,11 @@ pub fn read_range(folder: &Path) -> Result<Range, String> {
     if !range.count.is_power_of_two() || range.count > 64 {
         return Err("statement.json: count is not a power of two up to 64".into());
     }
-    if range.witnesses.iter().any(|w| w.values.len() != range.count) {
+    if range
+        .witnesses
+        .iter()
+        .any(|w| w.values.len() != range.count)
+    {
         return Err("statement.json: a witness does not have count values".into());
     }
     Ok(range)

@@ -40,7 +40,10 @@ impl Tari {
             create_pedersen_gens_with_extension_degree(ExtensionDegree::DefaultPedersen);
         let made = RangeParameters::init(statement.bits, statement.count, commitment_generators);
         let parameters = made.map_err(|error| error.to_string())?;
-        Ok(Tari { parameters, statement })
+        Ok(Tari {
+            parameters,
+            statement,
+        })
     }
 
     fn of_points(
@@ -56,7 +59,10 @@ impl Tari {
         let (mut commitments, mut openings) = (Vec::new(), Vec::new());
         for &value in values {
             let blinding = vec![random_scalar()];
-            let commitment = self.parameters.pc_gens().commit(&Scalar::from(value), &blinding);
+            let commitment = self
+                .parameters
+                .pc_gens()
+                .commit(&Scalar::from(value), &blinding);
             commitments.push(commitment.map_err(|error| error.to_string())?);
             openings.push(CommitmentOpening::new(value, blinding));
         }
@@ -67,7 +73,10 @@ impl Tari {
             .map_err(|error| error.to_string())?;
         let points = statement.commitments_compressed.iter();
         let commitments = points.flat_map(|point| *point.as_bytes()).collect();
-        Ok(Proof { bytes: proof.to_bytes(), commitments })
+        Ok(Proof {
+            bytes: proof.to_bytes(),
+            commitments,
+        })
     }
 
     fn decode(
@@ -98,9 +107,10 @@ impl System for Tari {
         let parameters = Parameters {
             key: Vec::new(),
             constraints: system.statement.bits * system.statement.count,
-            notes: "bits; generators and the verifier's tables of their multiples, nothing secret; \
+            notes:
+                "bits; generators and the verifier's tables of their multiples, nothing secret; \
                     curve25519-dalek 5 with AVX-512 IFMA or AVX2 where the CPU has it"
-                .into(),
+                    .into(),
         };
         Ok((system, parameters))
     }
@@ -114,7 +124,11 @@ impl System for Tari {
     }
 
     fn prove(&self, index: usize) -> Result<Proof, String> {
-        let witness = self.statement.witnesses.get(index).ok_or("no such witness")?;
+        let witness = self
+            .statement
+            .witnesses
+            .get(index)
+            .ok_or("no such witness")?;
         self.prove_values(&witness.values)
     }
 
@@ -141,11 +155,18 @@ impl System for Tari {
 
     /// Each value in turn one too large for its bits. The library's prover refuses by itself.
     fn is_dishonest_rejected(&self, index: usize) -> Result<bool, String> {
-        let witness = self.statement.witnesses.get(index).ok_or("no such witness")?;
+        let witness = self
+            .statement
+            .witnesses
+            .get(index)
+            .ok_or("no such witness")?;
         for position in 0..self.statement.count {
             let mut values = witness.values.clone();
             values[position] = 1 << self.statement.bits;
-            if self.prove_values(&values).is_ok_and(|proof| self.verify(&proof)) {
+            if self
+                .prove_values(&values)
+                .is_ok_and(|proof| self.verify(&proof))
+            {
                 return Ok(false);
             }
         }
