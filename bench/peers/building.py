@@ -47,12 +47,12 @@ def content_hash(folder: Path) -> str:
     return state.hexdigest()
 
 
-def presentable(text: str) -> str:
+def presentable(text: str, longest: int = LONGEST_REASON) -> str:
     """A foreign message as one short line that names no path of this machine and no address."""
     text = re.sub(r"\w+://[^\s'\"]+", "…", text)
     text = re.sub(r"(?<![\w.])/(?:[\w.+@-]+/)+", "…/", text)
     text = " ".join(text.replace("|", "/").split())
-    return text if len(text) <= LONGEST_REASON else text[: LONGEST_REASON - 1] + "…"
+    return text if len(text) <= longest else text[: longest - 1] + "…"
 
 
 def _last_line(log: Path) -> str:

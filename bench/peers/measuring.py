@@ -18,6 +18,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from bench.peers.building import presentable
 from bench.peers.running import SETUPS, PeerProcess, number, truth
 from bench.peers.statement import (
     EDGES,
@@ -33,6 +34,7 @@ OPERATIONS = ("prove", "verify", "batch")
 SLOW_SECONDS = 0.5  # an operation that takes longer sits out some rounds
 ENOUGH_SECONDS = 0.03  # a quick one is repeated in its turn until about so long
 MOST_REPEATS = 15
+LONGEST_NOTES = 400
 
 
 class NotValid(PeerError):
@@ -121,9 +123,9 @@ class Candidate:
             return
         try:
             step()
-        except PeerError as error:
+        except (PeerError, OSError) as error:
             status = "not valid" if isinstance(error, NotValid) else "failed"
-            self.fail(status, str(error))
+            self.fail(status, presentable(str(error)))
 
     def fail(self, status: str, reason: str) -> None:
         """It is not measured, and why; what was measured of it is dropped."""
@@ -152,9 +154,14 @@ class Candidate:
         self._process = PeerProcess(self.system.run, self.folder, self.work)
         versions = self._ask("versions")
         if "missing" in versions:
-            self.fail("missing", str(versions["missing"]))
+            self.fail("missing", presentable(str(versions["missing"])))
             return
-        self.entry["versions"] = {str(k): str(v) for k, v in dict(versions["versions"]).items()}
+        numbers = versions.get("versions")
+        if not isinstance(numbers, dict):
+            raise PeerError("versions: answered without versions")
+        self.entry["versions"] = {
+            presentable(str(k)): presentable(str(v)) for k, v in numbers.items()
+        }
         self.entry["threads"] = int(number(versions, "threads"))
         self._set_up()
         self._check()
@@ -171,7 +178,7 @@ class Candidate:
             "proving_key_bytes": int(number(answer, "proving_key_bytes")),
             "verifying_key_bytes": int(number(answer, "verifying_key_bytes")),
             "constraints": int(number(answer, "constraints")),
-            "notes": " ".join(str(answer.get("notes", "")).replace("|", "/").split()),
+            "notes": presentable(str(answer.get("notes", "")), LONGEST_NOTES),
         }
 
     def _check(self) -> None:
@@ -205,7 +212,7 @@ class Candidate:
     def _verify_batch(self, indices: Sequence[int]) -> float | None:
         answer = self._ask("batch", indices=list(indices))
         if "missing" in answer:
-            self.entry["batch_missing"] = " ".join(str(answer["missing"]).replace("|", "/").split())
+            self.entry["batch_missing"] = presentable(str(answer["missing"]))
             return None
         if not truth(answer, "accepted"):
             raise NotValid("refuses a batch of honest proofs")

@@ -140,14 +140,14 @@ def _systems(results: Results) -> str:
             [f"`{system['name']}`", system["title"], peer["source"], peer["licence"], told, threads]
         )
     head = ["name", "system", "source", "licence", "versions it tells", "threads"]
-    return _left(table(head, rows), len(head) - 1)
+    return _table(head, rows, numbers=(5,))
 
 
-def _left(text: str, columns: int) -> str:
-    """A table of `bench.report.table` with more columns of text."""
-    lines = text.split("\n")
-    lines[1] = lines[1].replace("---:", "---", columns - 1)
-    return "\n".join(lines)
+def _table(head: Sequence[str], rows: Sequence[Sequence[object]], numbers: Sequence[int]) -> str:
+    """A Markdown table; the columns at the places ``numbers`` are numbers, the others text."""
+    lines = table(head, rows).split("\n")
+    marks = ["---:" if place in numbers else "---" for place in range(len(head))]
+    return "\n".join([lines[0], f"| {' | '.join(marks)} |", *lines[2:]])
 
 
 def _timed_rows(
@@ -246,7 +246,7 @@ def _setup(results: Results) -> str:
                 made["notes"],
             ]
         )
-    return table(head, rows) if rows else "Not measured."
+    return _table(head, rows, numbers=(2, 4, 5, 6)) if rows else "Not measured."
 
 
 def _fresh(results: Results) -> str:
@@ -293,7 +293,7 @@ def _opening(results: Results) -> str:
             other = ours if ours and entry is not ours else None
             cells.append(_spread(ratios(entry, operation, other, operation)) if other else "")
         rows.append([*cells, made["notes"]])
-    return table(head, rows) if rows else "Not measured."
+    return _table(head, rows, numbers=range(1, 8)) if rows else "Not measured."
 
 
 # -- goals ------------------------------------------------------------------------------------

@@ -12,12 +12,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from random import Random
 from typing import Any
 
 VERSION = 1
 FILE = "statement.json"
+HELPER = "bench.peers.opening"
+"""Adds our commitments, and what opens them, to the statement of those that open them."""
 CLAIM, RANGE, OPENING = "claim", "range", "open-ours"
 KINDS = (CLAIM, RANGE, OPENING)
 
@@ -74,7 +78,11 @@ def make_statement(kind: str, n: int, count: int = WITNESSES) -> dict[str, Any]:
         return head | _ranges(count)
     if kind not in KINDS:
         raise ValueError(f"unknown kind of statement; choose one of {', '.join(KINDS)}")
-    return head | _claims(n, count)
+    content = head | _claims(n, count)
+    if kind == OPENING and find_spec(HELPER) is not None:
+        fields: dict[str, Any] = import_module(HELPER).opening_fields(content)
+        return fields
+    return content
 
 
 def holds(statement: Mapping[str, Any], codes: Sequence[int], prices: Sequence[int]) -> bool:

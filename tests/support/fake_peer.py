@@ -17,6 +17,7 @@ MODES = {
     "slow": "verification takes as long as it tells",
     "no-batch": "has no batch verification",
     "absent": "says that it is not here",
+    "no-versions": "does not tell its versions",
     "accepts-other-commitments": "does not refuse what it must",
     "accepts-lies": "does not refuse a witness that breaks the statement",
     "refuses-edges": "refuses the second proof, whose prices reach the total",
@@ -53,6 +54,8 @@ class Fake:
     def _versions(self, _: dict[str, Any]) -> dict[str, Any]:
         if self.mode == "absent":
             return {"missing": "not on this machine"}
+        if self.mode == "no-versions":
+            return {"threads": 1}
         return {"versions": {"fake": "1.0"}, "threads": 1}
 
     def _setup(self, _: dict[str, Any]) -> dict[str, Any]:

@@ -215,6 +215,7 @@ def test_a_peer_without_batches_says_why(fakes: Path, yardstick: Yardstick) -> N
     ("mode", "status", "reason"),
     [
         ("absent", "missing", "not on this machine"),
+        ("no-versions", "failed", "versions: answered without versions"),
         ("accepts-other-commitments", "not valid", "accepts a proof beside other commitments"),
         (
             "accepts-lies",
