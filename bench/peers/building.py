@@ -121,7 +121,7 @@ def build(peer: Peer, copies: Path = COPIES, seconds: float = LONGEST_SECONDS) -
     commands: list[Sequence[str]] = list(peer.build)
     if peer.pip:
         venv = [sys.executable, "-m", "venv", "--clear", ".venv"]
-        install = [".venv/bin/python", "-m", "pip", "install", "--quiet", "--no-input"]
+        install = [".venv/bin/pip", "install", "--quiet", "--no-input"]
         commands = [venv, [*install, "--disable-pip-version-check", *peer.pip], *commands]
     deadline = time.monotonic() + seconds
     for command in commands:
