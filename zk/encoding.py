@@ -9,10 +9,11 @@ and any other length.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from zk.errors import EncodingError
-from zk.field import SCALAR_BYTES, Scalar, decode_scalars, encode_scalars
+from zk.field import SCALAR_BYTES, Scalar, encode_scalars, read_scalars
 from zk.group import Group, Point
 from zk.relation import Circuit
 
@@ -24,7 +25,7 @@ class Proof:
     B: Point
     A: Point
     T: tuple[Point, ...]
-    f: tuple[Scalar, ...]
+    f: Sequence[Scalar]
     z_1: Scalar
     z_2: Scalar
     # The bytes this was decoded from, its only encoding; a changed copy starts without.
@@ -51,7 +52,9 @@ def decode_proof(data: bytes, circuit: Circuit, group: Group) -> Proof:
         raise EncodingError(f"a proof for this circuit is {expected} bytes, not {len(data)}")
     split = group.point_bytes * (2 + circuit.degree)
     B, A, *T = group.decode_many(data[:split])
-    *f, z_1, z_2 = decode_scalars(data[split:], group.order)
-    proof = Proof(B, A, tuple(T), tuple(f), z_1, z_2)
+    end = expected - 2 * SCALAR_BYTES
+    f = read_scalars(data[split:end], group.order)
+    z_1, z_2 = read_scalars(data[end:], group.order)
+    proof = Proof(B, A, tuple(T), f, z_1, z_2)
     object.__setattr__(proof, "_encoded", data)
     return proof

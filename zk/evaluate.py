@@ -11,6 +11,8 @@ polynomials in X from them). A table is laid out as a matrix whose rows are numb
 digits and whose columns by the low ones; the products of the low digits' indicators, for all points
 together, are multiplied onto it as one matrix product, and the result is met by the products of the
 high digits' indicators. The matrix product runs in float64 on limbs and is exact, see `_contract`.
+
+Where the compiled module is there (`zk.program`), it does all this instead, with the same result.
 """
 
 from __future__ import annotations
@@ -20,14 +22,19 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from math import prod
 from operator import mul
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 from gmpy2 import mpz
 from numpy.typing import NDArray
 
-from zk.field import Scalar, powers
+import zk.program
+from zk.field import SCALAR_BYTES, Scalar, decode_little, encode_little, powers
+from zk.program import program_of
 from zk.relation import Circuit, Column, Expression, LinearForm, Zero
+
+if TYPE_CHECKING:
+    from zk._evaluate import Program
 
 _Vector: TypeAlias = list[Scalar]
 _Matrix: TypeAlias = NDArray[np.float64]
@@ -203,7 +210,7 @@ class Evaluator:
     """A circuit prepared for evaluation modulo ``order``; see `evaluator_of`."""
 
     def __init__(self, circuit: Circuit, order: Scalar) -> None:
-        self._circuit, self._q = circuit, order
+        self.circuit, self.order = circuit, order
         keys = sorted({(s.table, s.radix) for s in circuit.selectors})
         self._groups = [_TableGroup(circuit, table, radix) for table, radix in keys]
         # Everything read through selectors has its place in one vector: columns, then the implied
@@ -254,7 +261,7 @@ class Evaluator:
     def reads(self, points: Sequence[Point]) -> list[_Vector]:
         """At every point: each column read, homogeneous of its selector's degree, then each implied
         indicator."""
-        q = self._q
+        q = self.order
         columns: list[_Vector] = [[] for _ in points]
         indicators: list[_Vector] = [[] for _ in points]
         for group in self._groups:
@@ -264,7 +271,7 @@ class Evaluator:
                 f, x = point.f, point.x
                 for index in group.selectors:
                     digits = []
-                    for wires in self._circuit.selectors[index].digits:
+                    for wires in self.circuit.selectors[index].digits:
                         ones = [f[wire] for wire in wires]
                         zero = (x - sum(ones)) % q
                         indicators[number].append(zero)
@@ -277,7 +284,7 @@ class Evaluator:
         return [first + second for first, second in zip(columns, indicators, strict=True)]
 
     def _at(self, point: Point, reads: _Vector) -> Value:
-        q, D, x, f, y = self._q, self._circuit.degree, point.x, point.f, point.y_powers
+        q, D, x, f, y = self.order, self.circuit.degree, point.x, point.f, point.y_powers
         x_powers = powers(x, D, q)
         g = mpz(0)
         for base in self._bases:
@@ -300,7 +307,49 @@ class Evaluator:
         return Value(g % q, tuple(h))
 
 
+class CompiledEvaluator:
+    """The same by the compiled module, in time that does not depend on the points' wires."""
+
+    def __init__(self, circuit: Circuit, program: Program, order: Scalar) -> None:
+        self.circuit, self.program, self.order = circuit, program, order
+
+    def __call__(self, points: Sequence[Point]) -> list[Value]:
+        """g and h at every point."""
+        values = self.program.evaluate(
+            self._encode([v for point in points for v in point.f]),
+            self._encode([point.x for point in points]),
+            self._encode([v for point in points for v in point.y_powers]),
+            b"".join([int(u).to_bytes(8, "big") for point in points for u in point.publics]),
+        )
+        size = SCALAR_BYTES * (1 + self.circuit.slots)
+        return [decode_value(values[start : start + size]) for start in range(0, len(values), size)]
+
+    def _encode(self, scalars: Sequence[Scalar]) -> bytes:
+        try:
+            return encode_little(scalars)
+        except OverflowError:  # negative, or far above q: not from any proof
+            return self._encode([scalar % self.order for scalar in scalars])
+
+
+def encode_value(value: Value) -> bytes:
+    """g ‖ h_1 ‖ … ‖ h_S, 32 bytes each, little-endian: what the compiled module returns."""
+    return encode_little((value.g, *value.h))
+
+
+def decode_value(data: bytes) -> Value:
+    """Inverse of `encode_value`."""
+    g, *h = decode_little(data)
+    return Value(g, tuple(h))
+
+
 @lru_cache(maxsize=64)
-def evaluator_of(circuit: Circuit, order: Scalar) -> Evaluator:
-    """The `Evaluator` of a circuit; kept, since laying out tables costs more than using them."""
-    return Evaluator(circuit, order)
+def _evaluator(circuit: Circuit, order: Scalar, _module: object) -> Evaluator | CompiledEvaluator:
+    program = program_of(circuit, order)
+    return (
+        Evaluator(circuit, order) if program is None else CompiledEvaluator(circuit, program, order)
+    )
+
+
+def evaluator_of(circuit: Circuit, order: Scalar) -> Evaluator | CompiledEvaluator:
+    """What evaluates a circuit; kept, since preparing a circuit costs more than evaluating it."""
+    return _evaluator(circuit, order, zk.program.native)

@@ -7,7 +7,8 @@ such that every equation of the circuit holds for w and the public inputs, and C
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 from zk.errors import StatementError
 from zk.group import Group, Point
@@ -30,6 +31,10 @@ class Instance:
     publics: tuple[int, ...]
     context: bytes
     commitments: tuple[Point, ...]
+    # What `encode` returned last, and for which group.
+    _encoded: tuple[Group, bytes] | None = field(
+        default=None, init=False, repr=False, compare=False
+    )
 
     def __post_init__(self) -> None:
         if not (isinstance(self.publics, tuple) and isinstance(self.commitments, tuple)):
@@ -46,9 +51,19 @@ class Instance:
 
     def encode(self, group: Group) -> bytes:
         """circuit digest (32) ‖ context (32) ‖ public inputs (8 bytes each) ‖ C_0 ‖ … ‖ C_{L−1}."""
-        publics = (value.to_bytes(PUBLIC_BYTES, "big") for value in self.publics)
-        lines = (group.encode(point) for point in self.commitments)
-        return b"".join((self.circuit.digest, self.context, *publics, *lines))
+        if self._encoded is not None and self._encoded[0] is group:
+            return self._encoded[1]
+        lines = [group.encode(point) for point in self.commitments]
+        encoded = b"".join(
+            (self.circuit.digest, self.context, encode_publics(self.publics), *lines)
+        )
+        object.__setattr__(self, "_encoded", (group, encoded))
+        return encoded
+
+
+def encode_publics(publics: Sequence[int]) -> bytes:
+    """8 bytes each, big-endian."""
+    return b"".join([value.to_bytes(PUBLIC_BYTES, "big") for value in publics])
 
 
 def start_transcript(group: Group, instance: Instance) -> Transcript:
