@@ -26,7 +26,7 @@ from typing import Any, NamedTuple, TypeAlias
 from rich.console import Console
 
 from bench.machine import describe_commit, describe_machine
-from tests.mutation.modules import modules, tests_of
+from tests.mutation.modules import judges_of, modules
 from tests.mutation.mutants import Mutant, all_mutants, places, sample
 from tests.support.testing_page import MUTATION_RESULTS, write_testing_page
 
@@ -66,12 +66,14 @@ def change_of(module: str, diff: str) -> Change:
 
 
 def copy_checkout(target: Path) -> None:
-    """Every file of the working tree that is, or is about to be, under version control."""
+    """Every file of the working tree that is, or is about to be, under version control, and the
+    compiled modules if they were built."""
     listed = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
         cwd=ROOT, capture_output=True, text=True, check=True, timeout=60,
     ).stdout  # fmt: skip
-    for name in filter(None, listed.split("\0")):
+    built = [path.relative_to(ROOT).as_posix() for path in (ROOT / "zk").rglob("*.so")]
+    for name in {*filter(None, listed.split("\0")), *built}:
         source = ROOT / name
         if source.is_file():
             (target / name).parent.mkdir(parents=True, exist_ok=True)
@@ -81,7 +83,7 @@ def copy_checkout(target: Path) -> None:
 def command(module: str) -> list[str]:
     """What runs the tests of a module, in the copy."""
     options = ["-q", "-x", "-p", "no:cacheprovider", "--no-header", "--tb=no"]
-    return [sys.executable, "-m", "pytest", *options, *tests_of(module)]
+    return [sys.executable, "-m", "pytest", *options, *judges_of(module)]
 
 
 def _run(module: str) -> tuple[int, float]:
@@ -98,7 +100,7 @@ def check_baseline(names: Sequence[str], console: Console) -> dict[str, float]:
     for name in names:
         code, seconds[name] = _run(name)
         if code:
-            raise SystemExit(f"{name}: its tests fail as it is ({' '.join(tests_of(name))})")
+            raise SystemExit(f"{name}: its tests fail as it is ({' '.join(judges_of(name))})")
     for package in sorted({name.split("/")[0] for name in names}):
         name = next(name for name in names if name.startswith(f"{package}/"))
         text = Path(name).read_text("utf-8")

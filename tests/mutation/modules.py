@@ -21,8 +21,11 @@ TESTS: dict[str, tuple[str, ...]] = {
     "zk/backends/__init__.py": ("unit/test_group.py",),
     "zk/backends/libsecp256k1.py": ("unit/test_group.py",),
     "zk/backends/py_ecc.py": ("unit/test_group.py",),
+    "zk/program.py": ("unit/test_evaluate.py", "properties/test_zk_evaluate.py"),
     "circuits/document.py": ("unit/test_contract.py", "unit/test_claim.py", "unit/test_sale.py"),
 }
+
+_LIMITS = "vectors/test_protocol_page.py::test_the_pages_limits_are_the_codes"
 
 MORE: dict[str, tuple[str, ...]] = {
     "zk/commitment.py": ("adversarial/test_commitments.py",),
@@ -36,24 +39,38 @@ MORE: dict[str, tuple[str, ...]] = {
     "zk/sponge.py": ("vectors/test_fiat_shamir_draft.py",),
     "zk/transcript.py": ("vectors/test_sigma_proofs_draft.py", "adversarial/test_transcript.py"),
     "zk/verify.py": ("adversarial/test_weights.py", "adversarial/test_weak_verifier.py"),
-    "circuits/canonical.py": ("properties/test_canonical.py",),
-    "circuits/claim.py": ("adversarial/test_claim_envelope.py",),
+    "circuits/canonical.py": (_LIMITS, "properties/test_canonical.py"),
+    "circuits/claim.py": (
+        _LIMITS,
+        "adversarial/test_claim_envelope.py",
+    ),
     "circuits/compiled.py": ("unit/test_line.py", "unit/test_equipment.py"),
-    "circuits/declaration.py": ("unit/test_statements.py",),
+    "circuits/contract.py": (_LIMITS,),
+    "circuits/declaration.py": (_LIMITS, "unit/test_statements.py"),
     "circuits/document.py": ("unit/test_canonical.py", "unit/test_keys.py"),
     "circuits/equipment.py": ("adversarial/test_claim_lies.py",),
     "circuits/gadgets.py": ("properties/test_ranges.py",),
     "circuits/items.py": ("unit/test_equipment.py",),
     "circuits/line.py": ("adversarial/test_claim_lies.py",),
-    "circuits/nomenclature.py": ("properties/test_nomenclature.py",),
-    "circuits/notices.py": ("adversarial/test_notices.py",),
-    "circuits/opening.py": ("unit/test_judge.py",),
+    "circuits/nomenclature.py": (
+        _LIMITS,
+        "properties/test_nomenclature.py",
+    ),
+    "circuits/notices.py": (
+        _LIMITS,
+        "adversarial/test_notices.py",
+    ),
+    "circuits/opening.py": (
+        _LIMITS,
+        "unit/test_judge.py",
+    ),
     "circuits/signing.py": ("unit/test_claim.py",),
 }
 
 
-def tests_of(module: str) -> tuple[str, ...]:
-    """The test files for ``module`` ("zk/prove.py"), quick ones first, as paths from the root."""
+def judges_of(module: str) -> tuple[str, ...]:
+    """The tests for ``module`` ("zk/prove.py"), quick ones first, as pytest takes them at the
+    root."""
     own = TESTS.get(module, (f"unit/test_{Path(module).stem}.py",))
     return tuple(f"tests/{name}" for name in (*own, *MORE.get(module, ())))
 

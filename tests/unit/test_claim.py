@@ -158,11 +158,24 @@ def test_every_field_at_fault_is_named_and_no_value_repeated() -> None:
 def test_a_claim_has_at_most_seven_lines() -> None:
     fields = document(claim())
     line = fields["lines"][2] | {"role": "supplement"}
-    fields["lines"] += [line] * (MAX_LINES - 3)
+    fields["lines"] += [line] * 4
+    assert len(fields["lines"]) == MAX_LINES
     decode_claim(rfc8785.dumps(fields))
     fields["lines"].append(line)
     with pytest.raises(StatementError, match="lines"):
         decode_claim(rfc8785.dumps(fields))
+
+
+@pytest.mark.parametrize(("commas", "error"), [(512, StatementError), (513, EncodingError)])
+def test_a_document_with_more_members_than_any_claim_has_is_not_read(
+    commas: int, error: type[Exception]
+) -> None:
+    # A claim has no such field, which is told; of one comma more nothing is.
+    data = b'{"x":[' + b",".join([b"0"] * (commas + 1)) + b"]}"
+    assert data.count(b",") == commas
+    with pytest.raises(error) as refusal:
+        decode_claim(data)
+    assert ("more members" in str(refusal.value)) is (error is EncodingError)
 
 
 # -- digests and signatures --------------------------------------------------------------------

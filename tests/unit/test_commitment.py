@@ -9,6 +9,7 @@ from itertools import combinations
 import pytest
 from gmpy2 import mpz
 
+from tests.support import independent_verifier as independent
 from tests.support.toy_group import ToyGroup
 from zk.backends import BACKENDS, load_group
 from zk.commitment import (
@@ -348,3 +349,22 @@ def test_errors_of_openings_hold_no_values() -> None:
             for text in (str(error), repr(error)):
                 assert str(secret) not in text
                 assert f"{secret:x}" not in text.lower()
+
+
+@pytest.mark.parametrize("reveal", [(), (1,), (1, 2), (2, 3, 4)])
+def test_an_independent_reader_of_the_protocol_accepts_the_same_openings(
+    reveal: tuple[int, ...],
+) -> None:
+    partial = open_partially(FAST, OPENING, reveal, PURPOSE)
+    encoded = GROUP.encode(COMMITMENT)
+    revealed = dict(partial.revealed)
+    independent.verify_partial_opening(encoded, 4, revealed, PURPOSE, partial.proof)
+    with pytest.raises(independent.Refused):
+        independent.verify_partial_opening(encoded, 4, revealed, b"other", partial.proof)
+
+
+@pytest.mark.parametrize("slots", [1, MAX_SLOTS])
+def test_lines_of_one_slot_and_of_most_can_be_opened(slots: int) -> None:
+    opening = fresh_opening(FAST, list(range(slots)))
+    partial = open_partially(FAST, opening, [slots], PURPOSE)
+    verify_partial_opening(FAST, commit(FAST, opening), partial, PURPOSE)

@@ -67,6 +67,18 @@ def test_defaults() -> None:
     assert contract.early_renewal_grounds == ()
 
 
+def test_the_smallest_figures_that_a_contract_may_have() -> None:
+    contract = parse(
+        floor_cells={"warn": 1, "refuse": 1},
+        largest_price_cents=1,
+        frame_ceiling_cents=0,
+        public_payer_rate_percent=0,
+        renewal_months={"adult": 0, "under_16": 0},
+    )
+    assert contract.floor_cells == Floor(warn=1, refuse=1)
+    assert contract.largest_price_cents == 1
+
+
 def test_price_cap_falls_back_on_the_largest_price() -> None:
     contract = parse(price_caps_cents={"VM4": 20000})
     assert contract.price_cap_cents("VM4") == 20000

@@ -123,6 +123,18 @@ def test_a_hidden_share_is_taken_off_for_its_own_row() -> None:
         refuse(statement, sold, Amounts(2_000, 5_000 - share + 1), "amount for the frame")
 
 
+def test_a_class_of_one_code_can_be_claimed_where_the_contract_lets_it() -> None:
+    small = limits_table()
+    first = {row.regroupement: row for row in reversed(small.rows)}
+    classes = [entry for entry in small.classes() if entry.code in first]
+    table = Nomenclature("one-each", "One row of each class.", classes, first.values())
+    statement = equipment(of_contract=contract(floor_cells={"warn": 1, "refuse": 1}), table=table)
+    assert statement.level == "f"
+    lens = Article(first["VM4"].code, 1_000)
+    sold = [lens, lens, Article(first["M03"].code, 1_000)]
+    check(statement, sold, statement.largest_amounts(sold))
+
+
 def test_a_price_below_the_share_leaves_nothing_to_claim() -> None:
     statement = equipment()
     sold = articles(("VM4", 100), ("VM4", 100), ("M03", SHARE - 1))

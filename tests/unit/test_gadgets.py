@@ -17,6 +17,7 @@ from zk.relation import CircuitBuilder, Digit
         (7, 2, ((4, 1), (2, 1), (1, 1))),
         (9, 10, ((1, 9),)),
         (99, 10, ((10, 9), (1, 9))),
+        (34, 4, ((11, 2), (3, 3), (1, 3))),  # four digits, if each were as large as it may be
     ],
 )
 def test_digits_of_small_caps(cap: int, base: int, digits: tuple[tuple[int, int], ...]) -> None:

@@ -121,6 +121,31 @@ def test_every_row_keeps_its_own_limit(enforced: bool) -> None:
             item.assignment(Article(row.code, limit + 1))
 
 
+@pytest.mark.parametrize("columns", ["limits alone", "limits and codes"])
+def test_two_rows_keep_a_limit_each(columns: str) -> None:
+    # Two values in a column are as many as it takes to differ.
+    limits = {6_000: None, 9_000: None}
+    rows = [row for row in limits_table().class_rows("V04", DAY) if row.price_limit_cents in limits]
+    low, high = (next(r for r in rows if r.price_limit_cents == limit) for limit in limits)
+    item, circuit = build([low, high] if columns == "limits and codes" else rows)
+    for row, limit in ((low, 6_000), (high, 9_000)):
+        assert line(item, circuit, Article(row.code, limit))[:2] == [row.code, limit]
+        with pytest.raises(WitnessError, match="item: price within its limit"):
+            item.assignment(Article(row.code, limit + 1))
+    # The circuit itself refuses the higher price in the lower row, whoever fills in the wires.
+    wires = item.assignment(Article(high.code, 9_000))
+    wires |= {
+        w: v for w, v in item.assignment(Article(low.code, 0)).items() if w in chosen(circuit)
+    }
+    with pytest.raises(WitnessError, match="price within its limit"):
+        circuit.check_witness([wires[wire] for wire in range(circuit.wires)], (TODAY,))
+
+
+def chosen(circuit: Circuit) -> set[int]:
+    """The wires that say which row it is."""
+    return {wire for selector in circuit.selectors for digit in selector.digits for wire in digit}
+
+
 def test_a_bound_lowers_every_limit() -> None:
     rows = limits_table().class_rows("V04", DAY)
     item, circuit = build(rows, bound=7_000)

@@ -343,7 +343,7 @@ def test_a_remainder_of_ten_becomes_zero() -> None:
     assert is_lpp_code(1101000)
 
 
-@pytest.mark.parametrize("code", [2200336, 220033, 22003350, 0, -2200335, 10**9])
+@pytest.mark.parametrize("code", [2200336, 220033, 22003350, 10**7, 0, -2200335, 10**9])
 def test_codes_that_fail(table: Nomenclature, code: int) -> None:
     assert not is_lpp_code(code)
     with pytest.raises(StatementError, match="not an LPP code") as refusal:
@@ -440,7 +440,8 @@ def test_rates_outside_a_percentage_are_refused(rate: int) -> None:
         ({"regroupement": "VU1\n"}, "malformed class code"),
         ({"regroupement_status": "sure"}, "regroupement_status"),
         ({"scope": None}, "scope"),
-        ({"kind": "glass"}, "kind"),
+        ({"kind": "glass"}, "kind is not one of"),
+        ({"kind": None}, "kind is not one of"),
         ({"lens_type": "toric"}, "lens_type"),
         ({"lens_type": None}, "a lens has a lens type"),
         ({"cell": None}, "a lens has a lens type"),
@@ -460,6 +461,8 @@ def test_rates_outside_a_percentage_are_refused(rate: int) -> None:
         ({"valid_to": "2020-01-01"}, "valid_to"),
         ({"valid_to": date(2019, 12, 31)}, "valid_to is before valid_from"),
         ({"period_status": "guess"}, "period_status"),
+        ({"period_status": None}, "period_status"),
+        ({"max_age": 151}, "max_age"),
     ],
 )
 def test_malformed_rows_are_refused(changes: dict[str, Any], problem: str) -> None:
@@ -474,6 +477,7 @@ def test_malformed_rows_are_refused(changes: dict[str, Any], problem: str) -> No
         ("v01", "lens", "L", "A", "simple"),
         ("V01", "glass", "L", "A", "simple"),
         ("V01", "lens", "", "A", "simple"),
+        ("V01", "lens", "L" * 2001, "A", "simple"),
         ("V01", "lens", "L", "C", "simple"),
         ("V01", "lens", "L", None, "simple"),
         ("V01", "lens", "L", "A", "hard"),
@@ -484,6 +488,12 @@ def test_malformed_rows_are_refused(changes: dict[str, Any], problem: str) -> No
 def test_malformed_classes_are_refused(arguments: Any) -> None:
     with pytest.raises(StatementError, match="class"):
         RegroupementClass(*arguments)
+
+
+def test_the_largest_values_of_rows_and_classes() -> None:
+    assert lens(max_age=150).max_age == 150
+    assert lens(price_limit_cents=10_000_000).price_limit_cents == 10_000_000
+    assert len(RegroupementClass("V01", "lens", "L" * 2000, "A", "simple").label_fr) == 2000
 
 
 def test_tables_that_contradict_themselves_are_refused() -> None:

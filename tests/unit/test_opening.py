@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import itertools
 import json
-from dataclasses import replace
+from dataclasses import FrozenInstanceError, replace
 from typing import Any
 
 import pytest
 from gmpy2 import mpz
 
-from circuits.canonical import encode_base64url
+from circuits.canonical import canonical_bytes, encode_base64url
 from circuits.opening import (
     MAX_OPENING_BYTES,
     MAX_PURPOSE,
@@ -103,6 +103,13 @@ def test_the_reprs_show_no_value() -> None:
     opening = opened(reveal=tuple(SLOT_OF))
     for text in (repr(opening), repr(decode_revealed(opening))):
         assert not any(str(value) in text for value in opening.revealed.values())
+        assert "date(" not in text
+        assert "Correction" not in text
+
+
+def test_what_was_revealed_cannot_be_changed() -> None:
+    with pytest.raises(FrozenInstanceError):
+        decode_revealed(opened()).price_cents = 1  # type: ignore[misc]
 
 
 def test_a_purpose_is_the_same_however_its_accents_are_typed() -> None:
@@ -247,6 +254,24 @@ def test_a_line_that_does_not_exist(line: int) -> None:
 def test_a_value_that_has_no_name(names: tuple[str, ...]) -> None:
     with pytest.raises(StatementError, match="reveal: "):
         opened(reveal=names)
+
+
+@pytest.mark.parametrize("text", ["x", "x" * 200])
+def test_a_purpose_is_one_to_two_hundred_characters(text: str) -> None:
+    assert normalise_purpose(text) == text
+    opening = open_line(OPENINGS, 1, ["code"], text, generators())
+    verify_line_opening(generators(), CLAIM, opening, text)
+
+
+def test_the_longest_proof_that_is_read_at_all() -> None:
+    fields = opened().model_dump(mode="json")
+    for size, is_read in ((193, True), (194, False)):
+        data = canonical_bytes(fields | {"proof": encode_base64url(bytes(size))})
+        if is_read:
+            assert refusal(decode_line_opening(data)) == "opening_malformed"
+        else:
+            with pytest.raises(StatementError, match="proof: not 1 to 193 bytes"):
+                decode_line_opening(data)
 
 
 @pytest.mark.parametrize("text", ["", "x" * (MAX_PURPOSE + 1), "two\nlines", "bell\a", "\u202e"])

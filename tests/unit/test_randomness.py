@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Iterator
 
@@ -112,3 +113,17 @@ def test_in_a_small_field_hedged_scalars_are_exactly_uniform(
         feed(monkeypatch, iter([bytes(32), bytes([value << 3])]))
         results += hedged_scalars(1, mpz(17), b"key", [b"use"])
     assert sorted(results) == list(range(17))
+
+
+def test_where_the_system_gives_zeros_each_scalar_is_a_block_of_its_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    text = b"".join(
+        len(part).to_bytes(8, "big") + part
+        for part in (b"secret", bytes(32), b"instance", b"witness")
+    )
+    stream = hashlib.shake_256(text).digest(3 * 48)
+    blocks = [int.from_bytes(stream[start : start + 48], "big") for start in (0, 48, 96)]
+    monkeypatch.setattr("zk.randomness.os.urandom", bytes)
+    scalars = hedged_scalars(3, Q, b"secret", (b"instance", b"witness"))
+    assert scalars == [block % Q for block in blocks]

@@ -516,3 +516,15 @@ def test_a_digit_of_a_selector_has_at_least_two_values(base: int) -> None:
     builder.line({})
     with pytest.raises(StatementError, match="digit has no wire"):
         builder.build()
+
+
+@pytest.mark.parametrize("value", [-1, 1])
+def test_an_equation_is_0_and_neither_above_nor_below(value: int) -> None:
+    builder = CircuitBuilder(1)
+    wire = builder.digit(4, "digit")
+    builder.zero(wire - 2, "two")
+    builder.line({1: wire})
+    circuit = builder.build()
+    circuit.check_witness([2], ())
+    with pytest.raises(WitnessError, match="two"):
+        circuit.check_witness([2 + value], ())
