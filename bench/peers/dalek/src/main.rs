@@ -1,11 +1,11 @@
 //! Bulletproofs on Ristretto as peers: `dalek-peer r1cs|r1cs-challenge|range|tari-range FOLDER`.
 //!
-//! * `r1cs`, `r1cs-challenge` (crates.io `bulletproofs`, R1CS behind its feature `yoloproofs`):
+//! * `r1cs`, `r1cs-challenge` (crate `bulletproofs`, R1CS behind its feature `yoloproofs`):
 //!   Bünz, Bootle, Boneh, Poelstra, Wuille, Maxwell, "Bulletproofs", IEEE S&P 2018, section 5, and
 //!   the crate's notes on its R1CS proofs. Pedersen commitments on Ristretto, one for each code and
 //!   price. See `membership.rs` for the two ways to prove that a code is in a set.
 //! * `range`: the crate's aggregated range proof, section 4.2 of the paper.
-//! * `tari-range` (crates.io `tari_bulletproofs_plus`): Chung, Han, Ju, Kim, Seo, "Bulletproofs+",
+//! * `tari-range` (crate `tari_bulletproofs_plus`): Chung, Han, Ju, Kim, Seo, "Bulletproofs+",
 //!   eprint 2020/735, aggregated, with the crate's batch verification.
 //!
 //! All on one thread.

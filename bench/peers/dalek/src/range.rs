@@ -1,4 +1,4 @@
-//! The aggregated range proof of crates.io `bulletproofs`.
+//! The aggregated range proof of the crate `bulletproofs`.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! The aggregated range proof of crates.io `tari_bulletproofs_plus`, and its batches.
+//! The aggregated range proof of the crate `tari_bulletproofs_plus`, and its batches.
 
 use std::path::Path;
 
