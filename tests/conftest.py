@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+import zk.program
 
 # Proving takes milliseconds and differs between machines: a deadline per example would only flake.
 _SLOW_EXAMPLES = [HealthCheck.too_slow, HealthCheck.data_too_large]
@@ -25,3 +28,14 @@ settings.load_profile("ci" if os.environ.get("CI") else "default")
 def repository() -> Path:
     """The root of the checkout, for tests that look at its files."""
     return Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="module", params=["native", "python"])
+def either_evaluator(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Every test of the module twice: with the compiled evaluator, and with the one in Python."""
+    if request.param == "native" and zk.program.native is None:
+        pytest.skip("zk._evaluate is not built, or switched off")
+    with pytest.MonkeyPatch.context() as patched:
+        if request.param == "python":
+            patched.setattr(zk.program, "native", None)
+        yield request.param

@@ -29,7 +29,15 @@ from gmpy2 import mpz
 from numpy.typing import NDArray
 
 import zk.program
-from zk.field import SCALAR_BYTES, Scalar, decode_little, encode_little, powers
+from zk.field import (
+    SCALAR_BYTES,
+    Scalar,
+    decode_little,
+    encode_little,
+    interpolate,
+    interpolation_matrix,
+    powers,
+)
 from zk.program import program_of
 from zk.relation import Circuit, Column, Expression, LinearForm, Zero
 
@@ -207,7 +215,7 @@ def linear_value(form: LinearForm, point: Point) -> Scalar:
 
 
 class Evaluator:
-    """A circuit prepared for evaluation modulo ``order``; see `evaluator_of`."""
+    """A circuit prepared for evaluation modulo ``order`` in Python; see `evaluator_of`."""
 
     def __init__(self, circuit: Circuit, order: Scalar) -> None:
         self.circuit, self.order = circuit, order
@@ -257,6 +265,38 @@ class Evaluator:
         """g and h at every point."""
         reads = self.reads(points)
         return [self._at(point, read) for point, read in zip(points, reads, strict=True)]
+
+    def coefficients(
+        self,
+        w: Sequence[Scalar],
+        a: Sequence[Scalar],
+        y: Scalar,
+        publics: Sequence[int],
+        tops: Sequence[Scalar],
+    ) -> list[list[Scalar]]:
+        """Coefficients at 1, X … X^(D−1) of g, h_1 … h_S along f(X) = w·X + a.
+
+        ``tops`` are the coefficients at X^D. For the prover: w, a and the result are secret.
+        """
+        q, D = self.order, self.circuit.degree
+        y_powers = powers(y, len(self.circuit.equations) + len(self.circuit.lines), q)
+        values = self(
+            [
+                Point(
+                    [(w_i * t + a_i) % q for w_i, a_i in zip(w, a, strict=True)],
+                    mpz(t),
+                    y_powers,
+                    publics,
+                )
+                for t in range(D)
+            ]
+        )
+        along = [[value.g for value in values]]
+        along += [[value.h[s] for value in values] for s in range(self.circuit.slots)]
+        return [
+            interpolate([v - top * t**D for t, v in enumerate(at)], q)
+            for at, top in zip(along, tops, strict=True)
+        ]
 
     def reads(self, points: Sequence[Point]) -> list[_Vector]:
         """At every point: each column read, homogeneous of its selector's degree, then each implied
@@ -324,11 +364,39 @@ class CompiledEvaluator:
         size = SCALAR_BYTES * (1 + self.circuit.slots)
         return [decode_value(values[start : start + size]) for start in range(0, len(values), size)]
 
+    def coefficients(
+        self,
+        w: Sequence[Scalar],
+        a: Sequence[Scalar],
+        y: Scalar,
+        publics: Sequence[int],
+        tops: Sequence[Scalar],
+    ) -> list[list[Scalar]]:
+        """As `Evaluator.coefficients`."""
+        D = self.circuit.degree
+        joined = self.program.coefficients(
+            self._encode(w),
+            self._encode(a),
+            self._encode([y]),
+            b"".join([u.to_bytes(8, "big") for u in publics]),
+            self._encode(tops),
+            _interpolation(D, self.order),
+        )
+        all_coefficients = decode_little(joined)
+        return [all_coefficients[start : start + D] for start in range(0, len(all_coefficients), D)]
+
     def _encode(self, scalars: Sequence[Scalar]) -> bytes:
         try:
             return encode_little(scalars)
         except OverflowError:  # negative, or far above q: not from any proof
             return self._encode([scalar % self.order for scalar in scalars])
+
+
+@lru_cache(maxsize=16)
+def _interpolation(degree: int, order: Scalar) -> bytes:
+    """`interpolation_matrix` of polynomials below ``degree``, row by row."""
+    matrix = interpolation_matrix(degree - 1, order)
+    return encode_little([entry for row in matrix for entry in row])
 
 
 def encode_value(value: Value) -> bytes:

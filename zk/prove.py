@@ -8,7 +8,8 @@
 
 where Σ_k g_k X^k and Σ_k h_{k,s} X^k are what the verifier's field part becomes along f(X) = w·X +
 a. The prover evaluates that same field part at X = 0…D−1, knows the coefficient at X^D, and
-interpolates. Every multiplication of a secret is a fixed-length sum (`Group.fixed_sum`).
+interpolates (`zk.evaluate`). Every multiplication of a secret is a fixed-length sum
+(`Group.fixed_sum`).
 """
 
 from __future__ import annotations
@@ -21,9 +22,8 @@ from gmpy2 import mpz
 from zk.commitment import Opening
 from zk.encoding import Proof
 from zk.errors import WitnessError
-from zk.evaluate import Point as EvaluationPoint
 from zk.evaluate import evaluator_of
-from zk.field import Scalar, encode_scalar, interpolate, powers
+from zk.field import Scalar, encode_scalar, powers
 from zk.generators import Generators
 from zk.group import FIXED_DIGIT_LIMIT, Point
 from zk.instance import Instance, start_transcript
@@ -97,33 +97,16 @@ class InteractiveProver:
         g, circuit, masks = self._generators, self._instance.circuit, self._masks
         q, D = g.group.order, circuit.degree
         self._y_powers = powers(y, len(circuit.equations) + len(circuit.lines), q)
-        values = evaluator_of(circuit, q)(
-            [
-                EvaluationPoint(
-                    [(w * t + a) % q for w, a in zip(self._w, masks.a, strict=True)],
-                    mpz(t),
-                    self._y_powers,
-                    self._instance.publics,
-                )
-                for t in range(D)
-            ]
+        tops = [mpz(0), *(self._line_sum(s) % q for s in range(circuit.slots))]
+        g_k, *h = evaluator_of(circuit, q).coefficients(
+            [mpz(w) % q for w in self._w], masks.a, y, self._instance.publics, tops
         )
-
-        def lower(at: Sequence[Scalar], top: Scalar) -> list[Scalar]:
-            """Coefficients below X^D of a polynomial with values ``at`` 0, 1, … and top coefficient
-            ``top``."""
-            return interpolate([v - top * t**D for t, v in enumerate(at)], q)
-
-        g_k = lower([value.g for value in values], mpz(0))
         J, H, G = g.J(circuit.slots), g.base(g.H), g.base(g.G)
-        slots = [
-            (g.base(J[s]), first, lower([value.h[s] for value in values], self._line_sum(s) % q))
-            for s, first in _slot_supports(circuit)
-        ]
+        slots = [(g.base(J[s]), first, h[s]) for s, first in _slot_supports(circuit)]
         message = []
         for k in range(D):
             terms = [(g_k[k], G), (masks.rho[k], H)]
-            terms += [(h[k], base) for base, first, h in slots if k >= first]
+            terms += [(h_s[k], base) for base, first, h_s in slots if k >= first]
             message.append(g.group.fixed_sum([s for s, _ in terms], [b for _, b in terms]))
         return message
 

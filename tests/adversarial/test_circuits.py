@@ -40,6 +40,8 @@ from zk.relation import (
 )
 from zk.verify import verify
 
+pytestmark = pytest.mark.usefixtures("either_evaluator")
+
 
 def digit_zero_is_a_bit(equation: Equation) -> bool:
     """1 − b_1 − b_2 of the row number's low digit."""

@@ -20,6 +20,8 @@ from zk.generators import Generators
 from zk.relation import CircuitBuilder, Expression, Table
 from zk.verify import verify
 
+pytestmark = pytest.mark.usefixtures("either_evaluator")
+
 PADDING = len(CODES)  # row number 5 of a table with rows 0…4
 
 

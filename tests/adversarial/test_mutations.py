@@ -33,6 +33,8 @@ from zk.prove import prove
 from zk.relation import Circuit, Digit, Table
 from zk.verify import verify, verify_batch
 
+pytestmark = pytest.mark.usefixtures("either_evaluator")
+
 Accepted = tuple[Instance, Proof]
 
 

@@ -22,6 +22,8 @@ from zk.prove import prove
 from zk.randomness import random_scalars
 from zk.verify import challenges, verify
 
+pytestmark = pytest.mark.usefixtures("either_evaluator")
+
 EXAMPLES = {
     "bit": bit(),
     "purchase": purchase(),

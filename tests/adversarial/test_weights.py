@@ -26,6 +26,8 @@ from zk.errors import ProofRejected
 from zk.generators import Generators
 from zk.verify import verify, verify_batch
 
+pytestmark = pytest.mark.usefixtures("either_evaluator")
+
 EQUAL = Weakness(equal_weights=True)
 PER_PROOF = Weakness(weight_per_proof=True)
 ADDED = Weakness(sum_with_weight_one=True)

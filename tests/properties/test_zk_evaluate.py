@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from gmpy2 import mpz
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,6 +12,8 @@ from tests.support.strategies import examples
 from tests.support.textbook import field_part
 from zk.evaluate import Point, evaluator_of
 from zk.field import interpolate, powers
+
+pytestmark = pytest.mark.usefixtures("either_evaluator")
 
 Q = mpz(0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141)
 

@@ -15,7 +15,7 @@ from tests.support.extractor import extract, honest_prover, random_challenges
 from tests.support.simulator import ProgrammableOracle, simulate
 from tests.support.strategies import examples, tiny_examples
 from tests.support.textbook import equations_hold, is_satisfied
-from zk.backends import BACKENDS, load_group
+from zk.backends import load_group
 from zk.commitment import commit
 from zk.encoding import Proof, decode_proof, encode_proof, proof_bytes
 from zk.errors import EncodingError, ProofRejected, WitnessError
@@ -24,7 +24,9 @@ from zk.instance import Instance
 from zk.prove import prove
 from zk.verify import challenges, verify, verify_batch
 
-FAST, REFERENCE = (generators_of(load_group(name)) for name in BACKENDS)
+pytestmark = pytest.mark.usefixtures("either_evaluator")
+
+FAST, REFERENCE = generators_of(load_group()), generators_of(load_group("py_ecc"))
 GROUP = FAST.group
 Q = GROUP.order
 

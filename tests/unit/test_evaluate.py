@@ -15,6 +15,8 @@ from zk.evaluate import Point, evaluator_of
 from zk.field import powers
 from zk.relation import Circuit, CircuitBuilder, Digit, Expression, LinearForm, Table
 
+pytestmark = pytest.mark.usefixtures("either_evaluator")
+
 Q = mpz(0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141)
 
 

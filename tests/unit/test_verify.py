@@ -11,7 +11,7 @@ from gmpy2 import mpz
 
 from tests.support.circuits import bit, instance_of, purchase
 from tests.support.textbook import equations_hold
-from zk.backends import BACKENDS, load_group
+from zk.backends import load_group
 from zk.encoding import Proof, decode_proof, encode_proof
 from zk.errors import ProofRejected, StatementError, ZkError
 from zk.generators import Generators, generators_of
@@ -21,7 +21,9 @@ from zk.prove import prove
 from zk.relation import Circuit, CircuitBuilder, Table
 from zk.verify import REJECTED, challenges, verify, verify_batch
 
-FAST, REFERENCE = (generators_of(load_group(name)) for name in BACKENDS)
+pytestmark = pytest.mark.usefixtures("either_evaluator")
+
+FAST, REFERENCE = generators_of(load_group()), generators_of(load_group("py_ecc"))
 GROUP = FAST.group
 Q = GROUP.order
 
