@@ -111,6 +111,25 @@ def _near(value: Any, random: Random, alter: Alter) -> Any:
     return alter(value.encode("utf-8", "surrogatepass"), LARGEST_TEXT).decode("utf-8", "replace")
 
 
+def change_words(data: bytes, largest: int, random: Random, alter: Alter) -> bytes:
+    """Words of 8 bytes, little-endian, with one to three of them changed; or any bytes."""
+    words = [data[start : start + 8] for start in range(0, len(data) // 8 * 8, 8)]
+    if not words or random.random() < 0.2:
+        return alter(data, largest)
+    for _ in range(random.randint(1, 3)):
+        place = random.randrange(len(words))
+        near = int.from_bytes(words[place], "little", signed=True) + random.choice((-1, 1, 2, 64))
+        odd = random.choice((near, near, 0, -1, 2**31, 2**62, 2**63 - 1, random.randrange(40)))
+        match random.randrange(8):
+            case 0:
+                words[place:place] = words[random.randrange(len(words)) :][:4]
+            case 1 if len(words) > 1:
+                del words[place]
+            case _:
+                words[place] = (odd % 2**64).to_bytes(8, "little")
+    return b"".join(words)[:largest]
+
+
 def change_archive(data: bytes, largest: int, random: Random, alter: Alter) -> bytes:
     """An archive with one member's bytes or name changed and packed again; or any bytes."""
     if random.random() < 0.3:

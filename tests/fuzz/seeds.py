@@ -19,9 +19,11 @@ from scripts.golden.accepts import OPTICIANS
 from tests.fuzz.corpus import FOLDER, write_seed
 from tests.fuzz.mutators import pack
 from tests.fuzz.targets import ACCEPTS, PURPOSE, golden_claim, groups, table, vector
+from tests.support.circuits import bit, purchase
 from tests.support.dbase import FICHE, HISTO, Members, fiche, histo
 from tests.support.dbase import table as dbase_table
 from zk.generators import generators_of
+from zk.program import _Compiler
 
 REGRESSION = "regression-"
 REJECTS_OF_CLAIMS = ("json", "envelope", "encoding", "statement", "proof")
@@ -61,6 +63,12 @@ def _scalars() -> dict[str, bytes]:
     values = {"zero": 0, "one": 1, "largest": order - 1, "order": order, "top": 2**256 - 1}
     found = {name: value.to_bytes(32, "big") for name, value in values.items()}
     return found | {"three": found["one"] + found["largest"] + found["zero"]}
+
+
+def _programs() -> dict[str, dict[str, bytes]]:
+    """Programs of two small circuits, which are made whether or not anything is compiled."""
+    circuits = {"bit": bit().circuit, "purchase": purchase().circuit}
+    return {"program": {name: _Compiler(circuit).words() for name, circuit in circuits.items()}}
 
 
 def _small_table() -> bytes:
@@ -161,6 +169,7 @@ def seeds() -> dict[str, dict[str, bytes]]:
         "base64url": {"bytes": b"AAEC_-8", "unused-bits": b"AAF", "padded": b"AA==", "empty": b""},
         "points": _points(),
         "scalars": _scalars(),
+        **_programs(),
         "proof": {name: golden_claim(name).proof_bytes() for name in ("line", "line-limits")},
         "claim": _claims(),
         "contract": {

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import struct
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -18,6 +19,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, TypeAlias
 
+import zk.program
 from circuits.canonical import (
     canonical_bytes,
     decode_base64url,
@@ -45,7 +47,13 @@ from optician.identity import Identity
 from optician.sale import parse_sale
 from scripts.golden.accepts import OPTICIANS
 from tests.fuzz.corpus import read_corpus
-from tests.fuzz.mutators import Mutator, change_archive, change_bytes, change_json
+from tests.fuzz.mutators import (
+    Mutator,
+    change_archive,
+    change_bytes,
+    change_json,
+    change_words,
+)
 from verifier_api.judge import REASONS, Judge
 from verifier_api.keys import parse_keys
 from verifier_api.lpp.archive import open_archive
@@ -61,12 +69,9 @@ from verifier_api.web.bodies import decode_body
 from zk.backends import BACKENDS, load_group
 from zk.encoding import decode_proof, encode_proof
 from zk.errors import ProofRejected, StatementError, ZkError
-from zk.field import decode_scalar, decode_scalars, encode_scalars
+from zk.field import decode_scalar, decode_scalars, encode_scalars, read_scalars
 from zk.generators import generators_of
 from zk.group import Group
-
-INSTRUMENTED = ("circuits", "optician", "verifier_api", "zk")
-"""The packages whose branches guide the search."""
 
 GOLDEN = Path(__file__).resolve().parent.parent / "vectors" / "golden"
 ACCEPTS = (
@@ -225,11 +230,51 @@ def _scalars() -> Run:
     order = groups()[0].order
 
     def read(data: bytes) -> bool:
+        late = _read_as(lambda: read_scalars(data, order))
+        early = _read_as(lambda: decode_scalars(data, order))
+        _require(late == early, "both readers of scalars read the same")
         values = decode_scalars(data, order)
         _require(all(0 <= value < order for value in values), "scalars are reduced")
         _require(encode_scalars(values) == data, "a scalar has one encoding")
         single = [decode_scalar(data[at : at + 32], order) for at in range(0, len(data), 32)]
         _require(single == values, "scalars are the same one by one")
+        return True
+
+    return read
+
+
+def _read_as(read: Callable[[], Sequence[Any]]) -> tuple[Any, ...] | None:
+    try:
+        return tuple(read())
+    except ZkError:
+        return None
+
+
+LARGEST_COUNT = 1 << 14
+"""Of wires, public inputs and powers: programs of more are not run."""
+
+
+def _program() -> Run:
+    """Programs come from our own compiler; but C that trusts no word of them cannot be led astray
+    by a fault there."""
+    native = zk.program.native
+    assert native is not None  # or there is no such target
+    one = (1).to_bytes(32, "little")
+
+    def read(data: bytes) -> bool:
+        try:
+            program = native.Program(data)
+        except ValueError:
+            return False
+        wires, publics, slots, _, powers = struct.unpack_from("<5q", data)
+        if max(wires, publics, powers) > LARGEST_COUNT:
+            return True  # it is a program, of a circuit that no constructor would let pass
+        for points in (1, 3):
+            given = [one * (count * points) for count in (wires, 1, powers)]
+            given.append((1).to_bytes(8, "big") * (publics * points))
+            values = program.evaluate(*given)
+            _require(len(values) == 32 * points * (1 + slots), "there is a value for g and each h")
+            _require(values == program.evaluate(*given), "the same comes out each time")
         return True
 
     return read
@@ -516,13 +561,15 @@ def _attributes() -> Run:
     return read
 
 
-TARGETS: dict[str, Target] = {
+ALL_TARGETS: dict[str, Target] = {
     target.name: target
     for target in (
         Target("json", "strict JSON and its canonical form", _json, "json"),
         Target("base64url", "binary values in JSON", _base64url, "base64url", change_bytes, 200),
         Target("points", "points, by every backend", _points, "points", change_bytes, 200),
         Target("scalars", "scalars", _scalars, "scalars", change_bytes, 200),
+        Target("program", "programs for the compiled evaluator", _program, "program",
+               change_words),
         Target("proof", "a proof for seven circuits", _proofs, "proof", change_bytes),
         Target("claim", "the envelope", _claim, "claim"),
         Target("judge", "the verdict on a claim", _judge, "claim"),
@@ -545,6 +592,13 @@ TARGETS: dict[str, Target] = {
     )
 }  # fmt: skip
 """Every target by its name."""
+
+TARGETS = {
+    name: target
+    for name, target in ALL_TARGETS.items()
+    if name != "program" or zk.program.native is not None
+}
+"""Those that this machine has the code for: compiled modules are optional."""
 
 
 def runner(target: Target) -> Run:
