@@ -24,7 +24,7 @@ fingerprint = $(shell $(PYTHON) -c '$(FINGERPRINT)' $(1))
 
 RUNTIME := $(VENV)/.runtime-$(call fingerprint,requirements/runtime.txt)
 DEV := $(VENV)/.dev-$(call fingerprint,requirements/runtime.txt requirements/dev.txt)
-PROJECT := $(VENV)/.project-$(call fingerprint,requirements/runtime.txt pyproject.toml)
+PROJECT := $(VENV)/.project-$(call fingerprint,requirements/runtime.txt pyproject.toml $(wildcard zk/native/*))
 LOCK := .venv-lock/.lock-$(call fingerprint,requirements/lock.txt)
 
 .DEFAULT_GOAL := help

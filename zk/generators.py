@@ -35,6 +35,7 @@ class Generators:
         # Replaced whole and never changed in place: threads that meet here derive the same points.
         self._known: dict[bytes, tuple[Point, ...]] = {}
         self._bases: dict[Point, FixedBase] = {}
+        self._public_bases: dict[Point, FixedBase] = {}
 
     def J(self, slots: int) -> list[Point]:
         """``[J_1, …, J_slots]``."""
@@ -59,20 +60,29 @@ class Generators:
         return [self.H, self.G, *self.J(slots), *self.W(wires)]
 
     def base(self, point: Point) -> FixedBase:
-        """The prepared form of one of these generators; made once (milliseconds), then kept."""
+        """The form of one of these generators for sums of secrets; made once (milliseconds), then
+        kept."""
         base = self._bases.get(point)
         if base is None:
             base = self._bases[point] = self.group.fixed_base(point)
         return base
 
+    def public_base(self, point: Point) -> FixedBase:
+        """The form of one of these generators for a verifier's sums; made once, then kept."""
+        base = self._public_bases.get(point)
+        if base is None:
+            base = self.group.public_base(point) or self.base(point)
+            self._public_bases[point] = base
+        return base
+
     def warm(self, wires: int, slots: int) -> None:
-        """Prepare all generators of a circuit, so that later sums over them are fast."""
+        """Prepare all generators of a circuit for a verifier, so that its sums are fast."""
         for point in self.public_points(wires, slots):
-            self.base(point)
+            self.public_base(point)
 
     def prepared(self, points: list[Point]) -> list[FixedBase] | None:
-        """The prepared forms if every one of ``points`` has been prepared, else None."""
-        bases = [self._bases.get(point) for point in points]
+        """The verifier's forms if every one of ``points`` has been prepared, else None."""
+        bases = [self._public_bases.get(point) for point in points]
         found = [base for base in bases if base is not None]
         return found if len(found) == len(bases) else None
 

@@ -17,7 +17,7 @@ from typing import NewType
 from gmpy2 import mpz
 
 from zk.errors import EncodingError
-from zk.field import Scalar
+from zk.field import Scalar, decode_little
 
 Point = NewType("Point", bytes)
 
@@ -105,6 +105,23 @@ class Group(ABC):
     def fixed_base(self, point: Point) -> FixedBase:
         """Prepare ``point`` (never the identity) for `fixed_sum` and `fixed_digit_sum`."""
         return FixedBase(point)
+
+    def public_base(self, point: Point) -> FixedBase | None:
+        """Prepare ``point`` for `public_sum`; None where a `fixed_base` serves that as well."""
+        del point
+        return None
+
+    def public_sum(
+        self, fixed: bytes, bases: Sequence[FixedBase], scalars: bytes, points: Sequence[Point]
+    ) -> Point:
+        """``Σ fixed[i]·bases[i] + Σ scalars[j]·points[j]``, a verifier's one sum; variable time.
+
+        Scalars are 32 bytes each, little-endian (`zk.field.encode_little`), in [0, q), as many as
+        bases and points. Bases are public ones, no point is the identity.
+        """
+        return self.sum(
+            [self.fixed_sum(decode_little(fixed), bases), self.msm(decode_little(scalars), points)]
+        )
 
     def fixed_sum(self, scalars: Sequence[Scalar], bases: Sequence[FixedBase]) -> Point:
         """``Σ scalars[i]·bases[i]`` for scalars in [0, q); for secrets, if the backend has tables.

@@ -191,28 +191,12 @@ def _holds(generators: Generators, checked: Sequence[_Checked], weights: Sequenc
         parts.append(part)
         for item, _, _ in members:
             points += _own_points(item)
-    return not _public_sum(generators, wires, slots, sums, b"".join(parts), points)
-
-
-def _public_sum(
-    generators: Generators,
-    wires: int,
-    slots: int,
-    fixed: bytes,
-    scalars: bytes,
-    points: Sequence[Point],
-) -> Point:
-    group = generators.group
     fixed_points = generators.public_points(wires, slots)
     bases = generators.prepared(fixed_points)
+    scalars = b"".join(parts)
     if bases is None:
-        return group.msm(decode_little(scalars + fixed), [*points, *fixed_points])
-    return group.sum(
-        [
-            group.msm(decode_little(scalars), points),
-            group.fixed_sum(decode_little(fixed), bases),
-        ]
-    )
+        return not generators.group.public_sum(b"", (), scalars + sums, points + fixed_points)
+    return not generators.group.public_sum(sums, bases, scalars, points)
 
 
 def verify(generators: Generators, instance: Instance, proof: Proof) -> None:

@@ -30,6 +30,7 @@ from optician.claiming import Openings
 from optician.sale import parse_sale
 from scripts import make_golden
 from scripts.golden.accepts import TABLE_FILE
+from tests.support.backends import backends
 from tests.support.tables import limits_table
 from verifier_api.judge import REASONS, Judge
 from verifier_api.keys import parse_keys
@@ -41,7 +42,7 @@ from zk.generators import generators_of
 from zk.verify import challenges
 
 GOLDEN = Path(__file__).parent / "golden"
-BACKENDS = ("libsecp256k1", "py_ecc")
+BACKENDS = [group.name for group in backends()]
 ACCEPTS = (
     "line",
     "line-limits",
@@ -202,7 +203,7 @@ def test_limits_are_hidden_where_the_name_says_so() -> None:
     for name in ACCEPTS:
         document = vector(name)
         claim, contract = claim_of(document), contract_of(document)
-        group = load_group(BACKENDS[0])
+        group = load_group()
         statement, _ = build_instance(claim, contract, table(document["nomenclature"]), group)
         hidden = any(item._slack is not None for item in statement.items)
         assert hidden == name.endswith("-limits")

@@ -1,7 +1,8 @@
 """The backends of the group, and the one setting that chooses among them.
 
-The environment variable ``CLAIROBSCUR_GROUP`` names the default: ``libsecp256k1`` (fast) or
-``py_ecc`` (pure Python, the independent reference).
+The environment variable ``CLAIROBSCUR_GROUP`` names the default: ``native`` (libsecp256k1, and a
+verifier's sums in compiled code that an installation may lack), ``libsecp256k1`` alone, or
+``py_ecc`` (pure Python, the independent reference). Without it, the first of these that is there.
 """
 
 from __future__ import annotations
@@ -14,12 +15,20 @@ from zk.errors import StatementError
 from zk.group import Group
 
 SETTING = "CLAIROBSCUR_GROUP"
-BACKENDS = ("libsecp256k1", "py_ecc")
+BACKENDS = ("native", "libsecp256k1", "py_ecc")
 
 
 @cache
 def _load(name: str) -> Group:
-    # Imported on demand: py_ecc alone takes a second, and the other may lack a wheel somewhere.
+    # Imported on demand: py_ecc alone takes a second, and the others may be missing somewhere.
+    if name == "native":
+        try:
+            from zk.backends.native import Native
+        except ImportError:
+            raise StatementError(
+                "the group backend 'native' was not built: installing with a C compiler builds it"
+            ) from None
+        return Native()
     if name == "libsecp256k1":
         from zk.backends.libsecp256k1 import Libsecp256k1
 
@@ -34,9 +43,20 @@ def _load(name: str) -> Group:
     raise StatementError(f"unknown group backend {name!r}; choose one of {', '.join(BACKENDS)}")
 
 
-def load_group(name: str | None = None) -> Group:
-    """The backend called ``name``, or the one the setting names; the same object at every call.
+@cache
+def _best() -> str:
+    """The first backend that can be loaded."""
+    try:
+        return _load("native").name
+    except StatementError:
+        return "libsecp256k1"
 
-    Raises `StatementError` for an unknown name.
+
+def load_group(name: str | None = None) -> Group:
+    """The backend called ``name``, or the one the setting names, or the fastest there is; the same
+    object at every call.
+
+    Raises `StatementError` for an unknown name, and for ``native`` where it was not built or does
+    not fit the machine.
     """
-    return _load(name or os.environ.get(SETTING) or BACKENDS[0])
+    return _load(name or os.environ.get(SETTING) or _best())

@@ -1,0 +1,77 @@
+"""secp256k1 through libsecp256k1, with a verifier's work in compiled code of our own: the default
+backend where that code was built.
+
+``zk/native/group.c`` decodes points and sums multiples of public points. It takes variable time and
+is given public numbers alone: `Group.msm`, `Group.public_sum` and `Group.decode_many` are a
+verifier's. Whatever is secret (`Group.fixed_sum`, `Group.fixed_digit_sum`) stays with point sums of
+libsecp256k1, and so do single multiplications. Points have the same form in both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from gmpy2 import mpz
+
+from zk import _group
+from zk.backends.libsecp256k1 import Libsecp256k1
+from zk.errors import EncodingError, StatementError
+from zk.field import Scalar, encode_little
+from zk.group import FixedBase, Point
+
+_POINT = 64
+
+
+class _Multiples(FixedBase):
+    """A point with its multiples by 2^(8j), 2 kB."""
+
+    def __init__(self, point: Point) -> None:
+        super().__init__(point)
+        self.multiples = _group.multiples(point)
+
+
+class Native(Libsecp256k1):
+    """`zk.group.Group` over libsecp256k1 and ``zk._group``.
+
+    Raises `StatementError` where the two do not keep points in the same form, as on a machine or
+    with a version of libsecp256k1 that nobody has tried.
+    """
+
+    name = "native"
+
+    def __init__(self) -> None:
+        super().__init__()
+        points = [self.hash_to_point(b"%d" % number, b"clairobscur-self-test") for number in (1, 2)]
+        scalars = [self.order - 1, mpz(1) << 200]
+        expected = super()._msm(scalars, points)
+        encoded = b"".join(self.encode(point) for point in points)
+        if (
+            _group.decode(encoded) != b"".join(points)
+            or self._msm(scalars, points) != expected
+            or self.public_sum(
+                encode_little(scalars), [self.public_base(point) for point in points], b"", []
+            )
+            != expected
+        ):
+            raise StatementError("libsecp256k1 keeps points in a form that zk._group does not know")
+
+    def decode_many(self, data: bytes) -> list[Point]:
+        try:
+            flat = _group.decode(bytes(data))
+        except ValueError as error:
+            raise EncodingError(str(error)) from None
+        return [Point(flat[start : start + _POINT]) for start in range(0, len(flat), _POINT)]
+
+    def _msm(self, scalars: Sequence[Scalar], points: Sequence[Point]) -> Point:
+        return self.public_sum(b"", (), encode_little(scalars), points)
+
+    def public_base(self, point: Point) -> FixedBase:
+        return _Multiples(point)
+
+    def public_sum(
+        self, fixed: bytes, bases: Sequence[FixedBase], scalars: bytes, points: Sequence[Point]
+    ) -> Point:
+        tables = tuple([base.multiples for base in bases if isinstance(base, _Multiples)])
+        if len(tables) != len(bases):
+            raise ValueError("a base is not one of this backend's public bases")
+        return Point(_group.sum_of_multiples(fixed, tables, scalars, b"".join(points)))
