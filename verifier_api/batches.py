@@ -23,7 +23,9 @@ from zk.errors import EncodingError, ZkError
 CHUNK = 256
 STANDARD_INPUT = "-"
 
-_LINE_LIMIT = MAX_CLAIM_BYTES + 2  # a claim, and its line's end
+ENTRY_LIMIT = MAX_CLAIM_BYTES + 2
+"""Bytes that are read of an entry: a claim, and its line's end."""
+
 _NEXT_DOCUMENT = re.compile(rb"\}[ \t\r\n]*\{")  # in no claim, whose texts hold no brackets
 
 
@@ -32,13 +34,14 @@ class Entry:
     """One place where a claim should be: a file's name or "line 3", and what was found there.
 
     ``bytes_read`` counts what the source has given for it. ``data`` longer than a claim can be is
-    cut off behind the limit, so that decoding refuses it.
+    cut off behind the limit, so that decoding refuses it. ``position`` counts lines from 1.
     """
 
     name: str
     bytes_read: int
     data: bytes = field(repr=False)
     problem: str = ""
+    position: int = 1
 
 
 @dataclass(frozen=True)
@@ -59,15 +62,15 @@ def read_entries(source: str) -> tuple[Iterator[Entry], int | None]:
     Raises `OSError` if ``source`` cannot be opened.
     """
     if source == STANDARD_INPUT:
-        return _lines(sys.stdin.buffer), None
+        return read_lines(sys.stdin.buffer), None
     path = Path(source)
     if path.is_dir():
         files = sorted(
             file for file in path.iterdir() if file.suffix.lower() == ".json" and not file.is_dir()
         )
-        return _files(files), sum(file.stat().st_size for file in files if file.is_file())
+        return map(read_file, files), sum(file.stat().st_size for file in files if file.is_file())
     size = path.stat().st_size if path.is_file() else None
-    return _lines(path.open("rb")), size
+    return read_lines(path.open("rb")), size
 
 
 def judge_entries(
@@ -104,28 +107,28 @@ def _decode(entry: Entry) -> Claim | ZkError:
         return error
 
 
-def _files(files: Iterable[Path]) -> Iterator[Entry]:
-    for file in files:
-        # A pipe would block, a link may lead nowhere; what has vanished is told by `open`.
-        if os.path.lexists(file) and not file.is_file():
-            yield Entry(file.name, 0, b"", "not a regular file")
-            continue
-        try:
-            with file.open("rb") as opened:
-                data = opened.read(_LINE_LIMIT)
-        except OSError as error:
-            yield Entry(file.name, 0, b"", error.strerror or "cannot be read")
-        else:
-            yield Entry(file.name, len(data), data.removesuffix(b"\n"))
+def read_file(file: Path) -> Entry:
+    """The entry that a file of a folder is; a file that cannot be read is told by its problem."""
+    # A pipe would block, a link may lead nowhere; what has vanished is told by `open`.
+    if os.path.lexists(file) and not file.is_file():
+        return Entry(file.name, 0, b"", "not a regular file")
+    try:
+        with file.open("rb") as opened:
+            data = opened.read(ENTRY_LIMIT)
+    except OSError as error:
+        return Entry(file.name, 0, b"", error.strerror or "cannot be read")
+    return Entry(file.name, len(data), data.removesuffix(b"\n"))
 
 
-def _lines(file: BinaryIO) -> Iterator[Entry]:
+def read_lines(file: BinaryIO) -> Iterator[Entry]:
+    """The entries of a file with one claim on each line, blank lines left out; closes the file,
+    unless it is standard input."""
     with file if file is not sys.stdin.buffer else nullcontext(file):
         number = 0
-        while line := file.readline(_LINE_LIMIT):
+        while line := file.readline(ENTRY_LIMIT):
             number += 1
             size, data = len(line), line.removesuffix(b"\n").removesuffix(b"\r")
-            while not line.endswith(b"\n") and (line := file.readline(_LINE_LIMIT)):
+            while not line.endswith(b"\n") and (line := file.readline(ENTRY_LIMIT)):
                 size += len(line)  # the rest of a line that is too long is skipped
-            if data.strip() or size > _LINE_LIMIT:  # blank as far as it was read is not blank
-                yield Entry(f"line {number}", size, data)
+            if data.strip() or size > ENTRY_LIMIT:  # blank as far as it was read is not blank
+                yield Entry(f"line {number}", size, data, position=number)

@@ -7,11 +7,6 @@ keeps them; the circuits it compiles are kept by `circuits.statements`.
 from __future__ import annotations
 
 import gc
-import multiprocessing
-import multiprocessing.connection
-import os
-import signal
-import threading
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -22,6 +17,7 @@ from circuits.claim import Claim
 from circuits.contract import Contract, parse_contract
 from circuits.nomenclature import Nomenclature
 from verifier_api.judge import REASONS, check_statement
+from verifier_api.workers import follow_parent
 from zk.backends import load_group
 from zk.encoding import Proof
 from zk.errors import ProofRejected
@@ -91,18 +87,9 @@ class MissingDocuments(Exception):
 def start_worker() -> None:
     """Runs once in a fresh worker process."""
     global _worker
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the server tells its workers when to stop
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
+    follow_parent()
     _worker = _Worker(generators_of(load_group()))
     gc.freeze()
-
-
-def _end_with(sentinel: int) -> None:
-    """A server that is killed cannot tell its workers; they would wait for ever."""
-    multiprocessing.connection.wait([sentinel])
-    os._exit(1)
 
 
 def judge_proofs(
