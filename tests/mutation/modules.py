@@ -20,6 +20,7 @@ LEFT_OUT = {
 TESTS: dict[str, tuple[str, ...]] = {
     "zk/backends/__init__.py": ("unit/test_group.py",),
     "zk/backends/libsecp256k1.py": ("unit/test_group.py",),
+    "zk/backends/native.py": ("unit/test_public_sum.py", "unit/test_group.py"),
     "zk/backends/py_ecc.py": ("unit/test_group.py",),
     "zk/program.py": ("unit/test_evaluate.py", "properties/test_zk_evaluate.py"),
     "circuits/document.py": ("unit/test_contract.py", "unit/test_claim.py", "unit/test_sale.py"),
@@ -32,6 +33,8 @@ MORE: dict[str, tuple[str, ...]] = {
     "zk/encoding.py": ("adversarial/test_mutations.py",),
     "zk/evaluate.py": ("properties/test_zk_evaluate.py",),
     "zk/field.py": ("unit/test_commitment.py",),
+    "zk/generators.py": ("unit/test_verify.py",),
+    "zk/group.py": ("unit/test_public_sum.py",),
     "zk/hash_to_curve.py": ("vectors/test_rfc9380.py",),
     "zk/instance.py": ("adversarial/test_transcript.py",),
     "zk/prove.py": ("properties/test_zk_proofs.py",),
