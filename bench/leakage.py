@@ -38,7 +38,10 @@ from circuits.contract import DEFAULT_LARGEST_PRICE_CENTS
 from circuits.items import Article, price_limit_cents
 from circuits.slots import SLOTS, encode_day
 from zk.commitment import Opening, commit
+from zk.evaluate import CompiledEvaluator, evaluator_of
+from zk.field import encode_little
 from zk.generators import Generators
+from zk.instance import encode_publics
 from zk.prove import InteractiveProver, Masks, prove
 from zk.relation import Circuit, Digit
 
@@ -273,6 +276,37 @@ def _whole_prover(bench: Bench, case: Case) -> list[dict[str, Any]]:
     ]  # fmt: skip
 
 
+def _compiled_evaluation(bench: Bench) -> list[dict[str, Any]]:
+    """The compiled field part at unmasked wires, which differ as much as they can; nothing where it
+    is not built."""
+    g, count = bench.generators, bench.parameters.timing_samples
+    circuit = cases()[0].statement().circuit
+    evaluator = evaluator_of(circuit, g.group.order)
+    if not isinstance(evaluator, CompiledEvaluator):
+        return []
+    publics = encode_publics([encode_day(DAY)])
+    count_of_powers = len(circuit.equations) + len(circuit.lines)
+
+    def evaluating(wires: Sequence[int]) -> Callable[[], Callable[[], object]]:
+        points = encode_little([mpz(w) for w in wires] * circuit.degree)
+
+        def make() -> Callable[[], object]:
+            numbers = [random_scalar(g.group.order) for _ in range(circuit.degree)]
+            powers_of_y = [random_scalar(g.group.order) for _ in range(count_of_powers)]
+            x, y = encode_little(numbers), encode_little(powers_of_y * circuit.degree)
+            return partial(evaluator.program.evaluate, points, x, y, publics * circuit.degree)
+
+        return make
+
+    zeros, largest = (
+        evaluating(extreme_wires(circuit, largest=largest)) for largest in (False, True)
+    )
+    return [
+        _experiment("compiled field part of line", ("digits all 0", "digits all largest"),
+                    (zeros, largest), count),
+    ]  # fmt: skip
+
+
 def leakage_tasks(bench: Bench) -> list[Task]:
     """Multiplication, commitments, messages of the prover, the whole prover."""
     whole = [case for case in cases() if case.name in PROVED and not case.has_limits]
@@ -280,6 +314,7 @@ def leakage_tasks(bench: Bench) -> list[Task]:
         Task("timing of secrets: multiplication", partial(_multiplication, bench)),
         Task("timing of secrets: commitments", partial(_commitments, bench)),
         Task("timing of secrets: prover", partial(_prover, bench)),
+        Task("timing of secrets: compiled field part", partial(_compiled_evaluation, bench)),
         *(
             Task(f"timing of secrets: prove {case.title}", partial(_whole_prover, bench, case))
             for case in whole
