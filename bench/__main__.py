@@ -24,6 +24,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from bench.floor import floor_tasks
 from bench.growth import batches_tasks, growth_tasks, lines_tasks
 from bench.leakage import leakage_tasks
 from bench.machine import ROOT, describe_commit, describe_machine
@@ -43,6 +44,7 @@ SECTIONS: dict[str, Callable[[Bench], list[Task]]] = {
     "micro": micro_tasks,
     "msm": msm_tasks,
     "macro": macro_tasks,
+    "floor": floor_tasks,
     "degrees": degree_tasks,
     "growth": growth_tasks,
     "lines": lines_tasks,
@@ -58,7 +60,7 @@ def run(parameters: Parameters, size: str, sections: Sequence[str], console: Con
     results: Results = {"format": FORMAT, "size": size} | describe_commit()
     results["machine"] = describe_machine()
     start = time.perf_counter()
-    generators = generators_of(load_group("libsecp256k1"))
+    generators = generators_of(load_group())
     bench = Bench(parameters, generators, Yardstick(generators.group))
     plan = [(section, task) for section in sections for task in SECTIONS[section](bench)]
     measured: dict[str, list[dict[str, Any]]] = {section: [] for section in sections}

@@ -384,7 +384,7 @@ def measure(
     rounds: int, claims: int, soak_seconds: float, database: str | None, console: Console
 ) -> dict[str, Any]:
     """Everything; see module docstring."""
-    generators = generators_of(load_group("libsecp256k1"))
+    generators = generators_of(load_group())
     made, parts = make_claims(rounds * claims + claims, generators, console)
     identity, contract, nomenclature = parts
     results: dict[str, Any] = {"format": 1} | describe_commit() | {"machine": describe_machine()}

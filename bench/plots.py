@@ -15,6 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import ScalarFormatter
 
+from bench.floor import SHARES
 from bench.report import TARGETS
 from bench.results import Results, entries
 
@@ -85,6 +86,31 @@ def plot_targets(results: Results) -> Figure:
         axis.set_yticks(range(len(listed)), [entry["case"] for entry in listed])
         axis.invert_yaxis()
         axis.set_xlim(0, None)
+    return figure
+
+
+def plot_shares(results: Results) -> Figure:
+    """Where a verifier's time goes, a bar for each statement, code and number of proofs."""
+    listed = entries(results, "floor")
+    figure = Figure(figsize=(11, 3.6), layout="constrained", facecolor="white")
+    axis = figure.add_subplot(1, 1, 1)
+    colours = ("#0072B2", "#56B4E9", "#D55E00", "#009E73", "#999999")
+    left = [0.0] * len(listed)
+    for part, colour in zip((*SHARES, "python"), colours, strict=True):
+        widths = [
+            entry["shares"][part] * entry["verify"]["median_seconds"] * 1e6 for entry in listed
+        ]
+        axis.barh(range(len(listed)), widths, left=left, color=colour, label=part)
+        left = [start + width for start, width in zip(left, widths, strict=True)]
+    names = [
+        f"{entry['case']}, {entry['code']}, "
+        + ("one proof" if entry["kind"] == "one" else f"of {entry['proofs']}")
+        for entry in listed
+    ]
+    axis.set_yticks(range(len(listed)), names)
+    axis.invert_yaxis()
+    axis.set_xlabel("µs a proof")
+    _legend_below(figure, axis)
     return figure
 
 
@@ -203,6 +229,7 @@ def plot_msm(results: Results) -> Figure:
 
 PLOTS: dict[str, Callable[[Results], Figure]] = {
     "targets": plot_targets,
+    "shares": plot_shares,
     "degrees": plot_degrees,
     "growth": plot_growth,
     "lines": plot_lines,

@@ -13,6 +13,9 @@ from statistics import quantiles
 from typing import Any
 
 from bench.cases import CLASSES
+from bench.floor import BATCH_TARGET as BATCH_FLOOR_TARGET
+from bench.floor import ONE_TARGET as ONE_FLOOR_TARGET
+from bench.floor import SHARES
 from bench.leakage import THRESHOLD
 from bench.macro import BATCH_TARGET, PROVE_TARGET, VERIFY_TARGET
 from bench.processes import MEMORY_TARGET_BYTES
@@ -169,6 +172,53 @@ def _claims(results: Results) -> str:
         rows.append(cells)
     distinct = sorted({entry["distinct"] for entry in listed})
     return table(head, rows) + f"\n\nDifferent proofs in a batch: {', '.join(map(str, distinct))}."
+
+
+def floor_ratio(entry: dict[str, Any]) -> float:
+    """A verifier's time over that of its group operations alone, decoding and sum."""
+    return float(entry["verify"]["units"] / (entry["decoding"]["units"] + entry["sum"]["units"]))
+
+
+def _floor(results: Results) -> str:
+    head = [
+        "statement", "code", "proofs", "verify", "decode the points", "sum", "verify / both",
+        "verify / the sum",
+    ]  # fmt: skip
+    rows = []
+    for entry in entries(results, "floor"):
+        target = ONE_FLOOR_TARGET if entry["kind"] == "one" else BATCH_FLOOR_TARGET
+        ratio = floor_ratio(entry)
+        rows.append(
+            [
+                f"`{entry['case']}`",
+                entry["code"],
+                entry["proofs"],
+                *(
+                    f"{entry[name]['units']:.2f} = {duration(entry[name]['median_seconds'])}"
+                    for name in ("verify", "decoding", "sum")
+                ),
+                f"{ratio:.2f} ≤ {target}, {verdict(ratio, target)}",
+                f"{entry['verify']['units'] / entry['sum']['units']:.2f}",
+            ]
+        )
+    return table(head, rows)
+
+
+def _shares(results: Results) -> str:
+    parts = (*SHARES, "python")
+    head = ["statement", "code", "proofs", *parts]
+    return table(
+        head,
+        [
+            [
+                f"`{entry['case']}`",
+                entry["code"],
+                entry["proofs"],
+                *(f"{100 * entry['shares'][part]:.0f} %" for part in parts),
+            ]
+            for entry in entries(results, "floor")
+        ],
+    )
 
 
 def _times(results: Results) -> str:
@@ -375,6 +425,8 @@ def blocks(results: Results) -> dict[str, str]:
         "machine": _machine(results),
         "claims": _claims(results),
         "times": _times(results),
+        "floor": _floor(results),
+        "shares": _shares(results),
         "degrees": _degrees(results),
         "growth": _grown(results, "growth", "codes"),
         "lines": _grown(results, "lines", "lines"),

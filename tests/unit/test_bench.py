@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import re
+import time
 from collections.abc import Callable
+from contextlib import nullcontext
+from functools import partial
 from itertools import count
 from pathlib import Path
 from random import Random
@@ -14,11 +18,12 @@ from typing import Any
 import pytest
 
 from bench import timing
-from bench.cases import DAY, Case, cases, submissions
+from bench.cases import DAY, Case, Submission, cases, submissions
+from bench.floor import Watch, group_operations, shares, without_compiled_code
 from bench.fresh import peak_bytes
 from bench.growth import SyntheticLines
 from bench.leakage import crop, extreme_wires, priced_sales, priced_witnesses, welch
-from bench.macro import BenchError, shape, verify_many
+from bench.macro import BenchError, shape, verify_many, verify_one
 from bench.parameters import BATCH, PARAMETERS
 from bench.plots import PLOTS, draw
 from bench.report import (
@@ -42,6 +47,7 @@ from circuits.contract import DEFAULT_LARGEST_PRICE_CENTS
 from circuits.slots import encode_day
 from zk.backends import load_group
 from zk.generators import Generators, generators_of
+from zk.group import IDENTITY
 from zk.prove import prove
 from zk.verify import verify
 
@@ -181,6 +187,44 @@ def test_limits_make_a_difference_to_the_circuit() -> None:
         by_name.setdefault(case.name, []).append(case.statement().circuit.wires)
     assert set(by_name) == {"line", "equipment", "pair"}
     assert all(with_limits > without for without, with_limits in by_name.values())
+
+
+def test_the_floor_is_the_sum_that_the_verifier_makes(generators: Generators) -> None:
+    case = cases()[0]
+    made = submissions(case, case.statement(), generators, 3)
+    for batch in (made[:1], made):
+        run = partial(verify_many, generators, batch)
+        decode, add = group_operations(generators, batch, run)
+        assert add() == IDENTITY, "a valid batch sums to the identity"
+        assert decode() is None
+    bad = [dataclasses.replace(made[0], context=made[1].context), made[1]]
+    with pytest.raises(ValueError, match="unpack"):
+        group_operations(generators, bad, partial(rejected, generators, bad))
+
+
+def rejected(generators: Generators, batch: list[Submission]) -> None:
+    with pytest.raises(BenchError):
+        verify_many(generators, batch)
+
+
+@pytest.mark.parametrize("is_plain", [False, True])
+def test_the_shares_of_a_verifier_sum_to_one(is_plain: bool) -> None:
+    with without_compiled_code() if is_plain else nullcontext(generators_of(load_group())) as g:
+        assert g.group.name == "libsecp256k1" or not is_plain
+        case = cases()[0]
+        (made,) = submissions(case, case.statement(), g, 1)
+        found = shares(g, lambda: verify_one(g, made), 3)
+    assert sum(found.values()) == pytest.approx(1)
+    assert all(0 < share < 1 for share in found.values())
+    assert "public_sum" not in vars(g.group), "nothing stays wrapped"
+
+
+def test_a_watched_function_inside_another_is_counted_once() -> None:
+    watch = Watch()
+    inner = watch.wrap("field", lambda: time.sleep(0.01))
+    watch.wrap("sums", inner)()
+    assert watch.seconds["sums"] >= 0.01
+    assert watch.seconds["field"] == 0
 
 
 def test_a_proof_of_another_size_and_a_refused_one_stop_the_run(generators: Generators) -> None:
@@ -344,6 +388,17 @@ def results() -> dict[str, Any]:
             "micro": [{"name": "mul", "what": "the unit", "per": 64} | measurement(1.0)],
             "msm": [{"method": "naive", "terms": 64} | measurement(1.0)],
             "macro": [macro],
+            "floor": [
+                {
+                    "case": "line", "code": code, "kind": kind, "proofs": proofs, "n": 10,
+                    "verify": measurement(18.0), "decoding": measurement(2.0),
+                    "sum": measurement(8.0),
+                    "shares": {"sums": 0.5, "decoding": 0.1, "field": 0.2, "hashing": 0.1,
+                               "python": 0.1},
+                }
+                for code in ("compiled", "plain")
+                for kind, proofs in (("one", 1), ("batch", 256))
+            ],
             "degrees": [named | proved | {"degree": d, "is_default": d == 5} for d in (4, 5)],
             "growth": [proved | {"codes": c, "degree": 5} for c in (64, 256)],
             "lines": [proved | {"lines": n, "degree": 5} for n in (1, 3)],
@@ -365,6 +420,9 @@ def test_tables_tell_what_is_met_and_what_is_missed(results: dict[str, Any]) -> 
     assert "**5**, ships" in made["degrees"]
     assert "-50.0 % | -40.0 | yes" in made["leakage"]
     assert "| 4 | 4 | 7.5 |" in made["batches"]
+    assert "1.80 ≤ 1.5, **missed** | 2.25 |" in made["floor"]
+    assert "1.80 ≤ 2.0, met | 2.25 |" in made["floor"]
+    assert "| `line` | plain | 256 | 50 % | 10 % | 20 % | 10 % | 10 % |" in made["shares"]
     assert "| 3 | 5 | 10 | 615 | 30.0 |" in made["lines"]
     assert "615 bytes" in made[""]
     assert "**missed** by `line`, verify: 1.70 n, target 1.6 n." in made[""]
