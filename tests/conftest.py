@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 import zk.program
+from tests.support.backends import REQUIRED
 
 # Proving takes milliseconds and differs between machines: a deadline per example would only flake.
 _SLOW_EXAMPLES = [HealthCheck.too_slow, HealthCheck.data_too_large]
@@ -34,6 +35,7 @@ def repository() -> Path:
 def either_evaluator(request: pytest.FixtureRequest) -> Iterator[str]:
     """Every test of the module twice: with the compiled evaluator, and with the one in Python."""
     if request.param == "native" and zk.program.native is None:
+        assert not os.environ.get(REQUIRED), "zk._evaluate is not built"
         pytest.skip("zk._evaluate is not built, or switched off")
     with pytest.MonkeyPatch.context() as patched:
         if request.param == "python":

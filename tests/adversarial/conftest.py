@@ -8,7 +8,12 @@ from zk.backends import load_group
 from zk.generators import Generators, generators_of
 
 
-@pytest.fixture(scope="session")
-def generators() -> Generators:
-    """Of the fast backend."""
-    return generators_of(load_group("libsecp256k1"))
+@pytest.fixture(scope="module")
+def generators(request: pytest.FixtureRequest) -> Generators:
+    """Of the fastest backend; where a module runs with both evaluators, of the backend without
+    compiled code beside the evaluator in Python."""
+    is_plain = (
+        "either_evaluator" in request.fixturenames
+        and request.getfixturevalue("either_evaluator") == "python"
+    )
+    return generators_of(load_group("libsecp256k1" if is_plain else None))
