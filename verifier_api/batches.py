@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from itertools import islice
@@ -120,7 +120,7 @@ def read_file(file: Path) -> Entry:
     return Entry(file.name, len(data), data.removesuffix(b"\n"))
 
 
-def read_lines(file: BinaryIO) -> Iterator[Entry]:
+def read_lines(file: BinaryIO) -> Generator[Entry, None, None]:
     """The entries of a file with one claim on each line, blank lines left out; closes the file,
     unless it is standard input."""
     with file if file is not sys.stdin.buffer else nullcontext(file):

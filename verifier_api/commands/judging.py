@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from console.inputs import check_inputs, read_input, read_nomenclature
-from console.running import CommandError, UsageError, plain
+from console.running import CommandError, plain
 from verifier_api.commands.shared import (
     EXIT_ACCEPTED,
     EXIT_REFUSED,
@@ -23,23 +23,16 @@ from verifier_api.commands.shared import (
     ContractFile,
     KeysFile,
     NomenclatureFile,
+    Now,
+    parse_instant,
     read_contract,
     reporting_to_terminal,
 )
 from zk.errors import ProofRejected, ZkError
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from circuits.claim import Claim
     from verifier_api.judge import Judge
-
-Now = Annotated[
-    str | None,
-    typer.Option(
-        "--now", help="Judge as of YYYY-MM-DDTHH:MM:SSZ instead of this moment; for tests."
-    ),
-]
 
 
 def add_to(app: typer.Typer) -> None:
@@ -278,7 +271,7 @@ def _judge(
     keys = parse_keys(read_input(keys_file, MAX_KEYS_BYTES))
     nomenclature = read_nomenclature(nomenclature_file)
     require_classes_known(contract, nomenclature)
-    fixed = _parse_instant(now) if now else None
+    fixed = parse_instant(now) if now else None
     return Judge(
         contract,
         nomenclature,
@@ -286,12 +279,3 @@ def _judge(
         generators_of(load_group()),
         lambda: fixed or datetime.now(UTC),
     )
-
-
-def _parse_instant(text: str) -> datetime:
-    from datetime import UTC, datetime
-
-    try:
-        return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
-    except ValueError:
-        raise UsageError("--now: not an instant YYYY-MM-DDTHH:MM:SSZ") from None

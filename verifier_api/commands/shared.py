@@ -14,7 +14,7 @@ from console.inputs import read_input
 from console.running import EXIT_FAILED, CommandError, UsageError, reporting
 
 if TYPE_CHECKING:
-    from datetime import date
+    from datetime import date, datetime
 
     from sqlalchemy import Connection
 
@@ -35,6 +35,12 @@ ContractFile = Annotated[str, typer.Option("--contract", help="The insurer's own
 KeysFile = Annotated[str, typer.Option("--optician-keys", help="Public keys registered.")]
 NomenclatureFile = Annotated[
     str | None, typer.Option("--nomenclature", help="Default: the table that ships.")
+]
+Now = Annotated[
+    str | None,
+    typer.Option(
+        "--now", help="Judge as of YYYY-MM-DDTHH:MM:SSZ instead of this moment; for tests."
+    ),
 ]
 DatabaseUrl = Annotated[
     str | None,
@@ -83,6 +89,16 @@ def parse_day(text: str, option: str = "--date") -> date:
     if day.isoformat() != text:
         raise UsageError(f"{option}: not a date YYYY-MM-DD")
     return day
+
+
+def parse_instant(text: str, option: str = "--now") -> datetime:
+    """An instant as options write it. Raises `UsageError` naming the option."""
+    from datetime import UTC, datetime
+
+    try:
+        return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+    except ValueError:
+        raise UsageError(f"{option}: not an instant YYYY-MM-DDTHH:MM:SSZ") from None
 
 
 def parse_arguments(model: type[Model], wanted: dict[str, Any], what: str) -> Model:
