@@ -18,13 +18,12 @@ from circuits.contract import LEVEL_WEIGHT, weight_of
 from circuits.items import level_weight
 from circuits.nomenclature import size_of
 from circuits.opening import decode_line_opening, encode_line_opening
-from demo.cases import Case, World
+from demo.cases import Case, World, shown_backends
 from demo.claim_chapters import Files, mark_of, show_command
 from demo.commands import Finished, run_command
 from demo.lies import Liars, spoil
 from demo.stage import Stage
 from verifier_api.judge import Verdict
-from zk.backends import BACKENDS
 
 LINE = 1
 RUNS = 9
@@ -223,10 +222,10 @@ def tell_times(stage: Stage, world: World, cases: Sequence[Case]) -> None:
     table.add_column(say("statement"))
     for key in ("wires", "times.proof", "times.prove"):
         table.add_column(say(key), justify="right")
-    for backend in BACKENDS:
+    for backend in shown_backends():
         table.add_column(f"{say('times.verify')}\n{backend}", justify="right")
     for case in cases:
-        judges = [world.judge_of(case.contract, backend) for backend in BACKENDS]
+        judges = [world.judge_of(case.contract, backend) for backend in shown_backends()]
         made = _median(partial(world.case, case.sale, case.contract))
         judged = [_median(partial(judge.judge, case.claim)) for judge in judges]
         table.add_row(

@@ -12,14 +12,13 @@ from rich.table import Table
 
 from circuits.claim import Claim, decode_claim
 from circuits.slots import Correction
-from demo.cases import CONTRACTS, Case, World, short_commitment
+from demo.cases import CONTRACTS, Case, World, short_commitment, shown_backends
 from demo.commands import Finished, run_command
 from demo.stage import Stage
 from demo.words import Speaker
 from optician.claiming import Openings
 from optician.identity import Identity
 from optician.sale import Sale
-from zk.backends import BACKENDS
 
 ROLES = "right_lens", "left_lens", "frame"
 
@@ -229,7 +228,7 @@ def tell_verdict(stage: Stage, world: World, files: Files) -> Claim:
     stage.gap()
     files.send("claim.json")
     (files.insurer / "keys.json").write_bytes(world.keys_file())
-    for backend in BACKENDS:
+    for backend in shown_backends():
         done = run_command(
             files.insurer,
             "verifier",
@@ -237,7 +236,7 @@ def tell_verdict(stage: Stage, world: World, files: Files) -> Claim:
             *("--optician-keys", "keys.json"),
             backend=backend,
         )
-        if backend == BACKENDS[0]:
+        if backend == shown_backends()[0]:
             stage.command(done)
         facts = done.facts
         is_accepted = done.exit_code == 0 and facts.get("verdict") == "accepted"

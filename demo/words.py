@@ -130,9 +130,13 @@ WORDS: Final[dict[str, tuple[str, str]]] = {
         "over {backend} in {total}, the proof itself in {proof}",
         "sur {backend} en {total}, dont la preuve {proof}",
     ),
+    "verdict.note.native": (
+        "compiled, the default here; its first claim, start included",
+        "code compilé, par défaut ici ; première demande, mise en route comprise",
+    ),
     "verdict.note.libsecp256k1": (
-        "C library, the default; its first claim, start included",
-        "bibliothèque C, par défaut ; première demande, mise en route comprise",
+        "C library, the default here; its first claim, start included",
+        "bibliothèque C, par défaut ici ; première demande, mise en route comprise",
     ),
     "verdict.note.py_ecc": (
         "pure Python; shares no arithmetic with the other",

@@ -23,6 +23,7 @@ from demo.stage import MAX_COLUMNS, MIN_COLUMNS, THEME, Stage
 from demo.words import LANGUAGES, WORDS, Language, Speaker
 from tests.support.pages import MISSING, run_shell
 from verifier_api.judge import Judge, Verdict
+from zk.backends import load_group
 from zk.errors import ProofRejected
 
 pytestmark = pytest.mark.integration
@@ -80,7 +81,7 @@ def test_the_whole_story_goes_as_told(repository: Path) -> None:
     text = done.stdout
     for line in (
         "optician prove sale.json",
-        "accepted  over libsecp256k1",
+        f"accepted  over {load_group().name}",
         "accepted  over py_ecc",
         "verifier serve",
         "optician submit claim.json",
