@@ -30,7 +30,7 @@ LOCK := .venv-lock/.lock-$(call fingerprint,requirements/lock.txt)
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo install test check format fuzz mutation test-long bench bench-load bench-scale bench-peers lock clean
+.PHONY: help demo install test check format fuzz mutation test-long bench bench-load bench-scale bench-bulk bench-peers lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -80,14 +80,18 @@ bench-load: install ## the service under load on loopback, with a soak: JSON, pl
 bench-scale: install ## the service as one and two processes on one PostgreSQL: JSON, plot, table
 	@$(BIN)/python -m bench.scale $(ARGS)
 
+bench-bulk: install ## 200,000 claims in bulk, killed and resumed, then on a cluster: JSON, plot, table
+	@$(BIN)/python -m bench.bulk $(ARGS)
+
 bench-peers: install ## other proof systems beside ours: those whose tools are installed
 	@$(BIN)/python -m bench.peers $(ARGS)
 
 lock: $(LOCK) ## write requirements/*.txt anew from pyproject.toml
-	@for set in runtime dev lock; do \
+	@for set in runtime bulk dev lock; do \
 		case $$set in \
 			runtime) sources="pyproject.toml --group build" ;; \
-			dev) sources="--group dev --constraint requirements/runtime.txt" ;; \
+			bulk) sources="pyproject.toml --extra bulk --constraint requirements/runtime.txt" ;; \
+			dev) sources="--group dev --constraint requirements/bulk.txt" ;; \
 			lock) sources="--group lock" ;; \
 		esac; \
 		.venv-lock/bin/uv pip compile $$sources --output-file requirements/$$set.txt --quiet \

@@ -32,7 +32,7 @@ REGISTRY_HOSTS = tuple(
 MACHINE_PATH = re.compile(r"(?<![\w.\-}])/(?:home|root|tmp|work|Users)/\w|\b[A-Z]:\\\\?Users\\")
 PINNED = re.compile(r"^(?P<name>[a-z0-9.-]+)==(?P<version>[A-Za-z0-9.+!-]+)(?: ; (?P<marker>.+))?$")
 HASH = re.compile(r"^--hash=sha256:[0-9a-f]{64}$")
-LOCK_FILES = ("runtime.txt", "dev.txt", "lock.txt")
+LOCK_FILES = ("runtime.txt", "bulk.txt", "dev.txt", "lock.txt")
 
 
 def repository_texts(repository: Path) -> dict[str, str]:
@@ -155,24 +155,31 @@ def test_the_reader_of_lock_files_refuses_anything_but_hashed_pins(
 def test_every_dependency_is_locked_and_no_two_locks_disagree(
     repository: Path, pyproject: dict[str, Any]
 ) -> None:
-    runtime, dev, lock = (read_lock(repository / "requirements" / name) for name in LOCK_FILES)
+    runtime, bulk, dev, lock = (
+        read_lock(repository / "requirements" / name) for name in LOCK_FILES
+    )
     groups = pyproject["dependency-groups"]
     runtime_requirements = pyproject["project"]["dependencies"] + groups["build"]
     assert {name_of(entry) for entry in runtime_requirements} <= runtime.keys()
+    extra = pyproject["project"]["optional-dependencies"]["bulk"]
+    assert {name_of(entry) for entry in extra} <= bulk.keys()
     assert {name_of(entry) for entry in groups["dev"]} <= dev.keys()
     assert {name_of(entry) for entry in groups["lock"]} <= lock.keys()
-    assert {name: version for name, version in dev.items() if name in runtime} == {
-        name: version for name, version in runtime.items() if name in dev
-    }
+    for one, other in ((runtime, bulk), (runtime, dev), (bulk, dev)):
+        assert {name: version for name, version in one.items() if name in other} == {
+            name: version for name, version in other.items() if name in one
+        }
 
 
 def test_every_dependency_is_accounted_for(
     texts: dict[str, str], pyproject: dict[str, Any]
 ) -> None:
-    groups = pyproject["dependency-groups"].values()
-    requirements = pyproject["project"]["dependencies"] + [entry for g in groups for entry in g]
+    project = pyproject["project"]
+    groups = [*pyproject["dependency-groups"].values(), *project["optional-dependencies"].values()]
+    requirements = {name_of(entry) for group in groups for entry in group}
+    requirements |= {name_of(entry) for entry in project["dependencies"]}
     lines = re.findall(r"^\| `([^`]+)` \|", texts["docs/dependencies.md"], re.MULTILINE)
-    assert sorted(map(name_of, lines)) == sorted(map(name_of, requirements))
+    assert sorted(map(name_of, lines)) == sorted(requirements)
 
 
 def test_the_licence_is_there_whole(texts: dict[str, str], pyproject: dict[str, Any]) -> None:
