@@ -59,8 +59,8 @@ def change_of(module: str, diff: str) -> Change:
     """The change that a unified diff shows."""
 
     def side(sign: str) -> str:
-        lines = [line[1:].strip() for line in diff.splitlines() if line[:1] == sign]
-        return " ".join(line for line in lines if not line.startswith(sign * 2))
+        lines = [line[1:] for line in diff.splitlines() if line[:1] == sign]
+        return " ".join(" ".join(line for line in lines if not line.startswith(sign * 2)).split())
 
     return Change(module, side("-"), side("+"))
 
