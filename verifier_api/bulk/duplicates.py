@@ -100,7 +100,8 @@ def _deal_out(
             unique, firsts = np.unique(seen["digest"], return_index=True)
             repeating[place] = len(unique) < len(seen)
             seen = seen[np.sort(firsts)]
-            letters = np.ascontiguousarray(seen["digest"]).view("S1").reshape(len(seen), -1)
+            letters = np.ascontiguousarray(seen["digest"]).view(np.uint8)
+            letters = letters.reshape(len(seen), _DIGEST_LETTERS)
             words = np.ascontiguousarray(letters[:, :8]).view("<u8").reshape(-1)
             chosen = (words * factor) >> np.uint64(64 - HEAPS_BITS)
             order = np.argsort(chosen, kind="stable")
