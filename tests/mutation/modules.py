@@ -22,7 +22,6 @@ TESTS: dict[str, tuple[str, ...]] = {
     "zk/backends/libsecp256k1.py": ("unit/test_group.py",),
     "zk/backends/native.py": ("unit/test_public_sum.py", "unit/test_group.py"),
     "zk/backends/py_ecc.py": ("unit/test_group.py",),
-    "zk/program.py": ("unit/test_evaluate.py", "properties/test_zk_evaluate.py"),
     "circuits/document.py": ("unit/test_contract.py", "unit/test_claim.py", "unit/test_sale.py"),
 }
 
@@ -31,17 +30,25 @@ _LIMITS = "vectors/test_protocol_page.py::test_the_pages_limits_are_the_codes"
 MORE: dict[str, tuple[str, ...]] = {
     "zk/commitment.py": ("adversarial/test_commitments.py",),
     "zk/encoding.py": ("adversarial/test_mutations.py",),
-    "zk/evaluate.py": ("properties/test_zk_evaluate.py",),
-    "zk/field.py": ("unit/test_commitment.py",),
+    "zk/evaluate.py": (
+        "unit/test_program.py",
+        "properties/test_zk_evaluate.py",
+    ),
+    "zk/field.py": ("unit/test_program.py", "unit/test_commitment.py"),
     "zk/generators.py": ("unit/test_verify.py",),
     "zk/group.py": ("unit/test_public_sum.py",),
     "zk/hash_to_curve.py": ("vectors/test_rfc9380.py",),
     "zk/instance.py": ("adversarial/test_transcript.py",),
+    "zk/program.py": ("unit/test_evaluate.py", "properties/test_zk_evaluate.py"),
     "zk/prove.py": ("properties/test_zk_proofs.py",),
     "zk/relation.py": ("adversarial/test_circuits.py", "vectors/test_protocol_page.py"),
     "zk/sponge.py": ("vectors/test_fiat_shamir_draft.py",),
     "zk/transcript.py": ("vectors/test_sigma_proofs_draft.py", "adversarial/test_transcript.py"),
-    "zk/verify.py": ("adversarial/test_weights.py", "adversarial/test_weak_verifier.py"),
+    "zk/verify.py": (
+        "unit/test_program.py",
+        "adversarial/test_weights.py",
+        "adversarial/test_weak_verifier.py",
+    ),
     "circuits/canonical.py": (_LIMITS, "properties/test_canonical.py"),
     "circuits/claim.py": (
         _LIMITS,

@@ -124,3 +124,8 @@ def test_small_scalars_keep_their_zeros() -> None:
     data = encode_proof(proof, GROUP)
     assert len(data) == len(DATA)
     assert decode_proof(data, CIRCUIT, GROUP) == proof
+
+
+def test_a_proof_cannot_be_changed() -> None:
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        PROOF.z_1 = mpz(0)  # type: ignore[misc]

@@ -12,9 +12,11 @@ from zk.field import (
     SCALAR_BYTES,
     decode_scalar,
     encode_scalar,
+    encode_scalars,
     interpolate,
     interpolation_matrix,
     powers,
+    read_scalars,
 )
 
 Q = mpz(0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141)
@@ -88,3 +90,11 @@ def test_the_interpolation_matrix_is_the_inverse_of_vandermonde() -> None:
         for power in range(degree + 1):
             product = sum(m * mpz(t) ** power for t, m in enumerate(row)) % q
             assert product == (k == power)
+
+
+def test_scalars_read_later_are_below_the_order_that_was_asked_for() -> None:
+    # Compiled code, where it was built, knows one order only.
+    assert list(read_scalars(encode_scalars([mpz(16)]), mpz(17))) == [16]
+    for value in (17, 20):
+        with pytest.raises(EncodingError, match="not below the group order"):
+            read_scalars(encode_scalars([mpz(value)]), mpz(17))

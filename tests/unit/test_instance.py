@@ -110,3 +110,19 @@ def test_a_group_in_which_an_equation_wraps_around_is_refused() -> None:
     start_transcript(
         generators.group, Instance(bit().circuit, (), CONTEXT, (generators.H,))
     ).challenge()
+
+
+def test_what_was_encoded_stays_out_of_sight() -> None:
+    # The bytes are kept with the instance, and belong neither to what it says nor to what it is.
+    fresh, encoded = (
+        Instance(INSTANCE.circuit, INSTANCE.publics, CONTEXT, INSTANCE.commitments)
+        for _ in range(2)
+    )
+    assert encoded.encode(FAST.group) is encoded.encode(FAST.group)
+    assert encoded == fresh
+    assert repr(encoded) == repr(fresh)
+
+
+def test_an_instance_cannot_be_changed() -> None:
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        INSTANCE.publics = (1, 1)  # type: ignore[misc]
