@@ -20,18 +20,23 @@ from zk.field import Scalar
 _OVERSAMPLE_BYTES = 16  # keeps the reduction's bias of the second term below 2^-128
 
 
-def _uniform(order: Scalar) -> Scalar:
+def random_scalars(count: int, order: Scalar) -> list[Scalar]:
+    """``count`` scalars uniform in [0, order), from the operating system alone.
+
+    Asked for together, since a call of the operating system costs more than the bytes it brings;
+    what is not below the order is asked for again.
+    """
     bits = int(order - 1).bit_length()
     size, excess = -(-bits // 8), -bits % 8
-    while True:
-        value = mpz(int.from_bytes(os.urandom(size), "big") >> excess)
-        if value < order:
-            return value
-
-
-def random_scalars(count: int, order: Scalar) -> list[Scalar]:
-    """``count`` scalars uniform in [0, order), from the operating system alone."""
-    return [_uniform(order) for _ in range(count)]
+    scalars: list[Scalar] = []
+    while len(scalars) < count:
+        drawn = os.urandom(size * (count - len(scalars)))
+        values = [
+            mpz(int.from_bytes(drawn[start : start + size], "big") >> excess)
+            for start in range(0, len(drawn), size)
+        ]
+        scalars += [value for value in values if value < order]
+    return scalars
 
 
 def hedged_scalars(
@@ -49,6 +54,6 @@ def hedged_scalars(
     size = -(-int(order).bit_length() // 8) + _OVERSAMPLE_BYTES
     stream = xof.digest(size * count)
     return [
-        (_uniform(order) + int.from_bytes(stream[i * size : (i + 1) * size], "big")) % order
-        for i in range(count)
+        (scalar + int.from_bytes(stream[i * size : (i + 1) * size], "big")) % order
+        for i, scalar in enumerate(random_scalars(count, order))
     ]

@@ -15,12 +15,15 @@ Q = mpz(0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141)
 
 
 def feed(monkeypatch: pytest.MonkeyPatch, chunks: Iterator[bytes]) -> None:
-    """Make the operating system's generator return ``chunks``, each as long as was asked for."""
+    """Make the operating system's generator return ``chunks``, as many whole ones as are asked
+    for."""
 
     def urandom(size: int) -> bytes:
-        chunk = next(chunks)
-        assert len(chunk) == size
-        return chunk
+        given = b""
+        while len(given) < size:
+            given += next(chunks)
+        assert len(given) == size
+        return given
 
     monkeypatch.setattr("zk.randomness.os.urandom", urandom)
 
