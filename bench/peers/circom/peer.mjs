@@ -128,7 +128,7 @@ async function setup() {
   });
   keys = result;
   const points = result.verifyingKey.IC.length + 1;
-  const shares = Object.entries(parts).map(([label, value]) => `${label} ${value.toFixed(2)} s`);
+  const shares = Object.entries(parts).map(([label, value]) => `${label} ${value.toFixed(1)} s`);
   return {
     seconds,
     setup: "circuit",
@@ -138,11 +138,10 @@ async function setup() {
     verifying_key_bytes: (points + 3 * 2) * FIELD_BYTES,
     constraints: result.r1cs.nConstraints,
     notes:
-      `${system.technique}. Domain 2^${result.power}. Of the set-up: ${shares.join(", ")}. ` +
-      `Proof, verifying key: points counted compressed; snarkjs reads and writes them as JSON ` +
-      `(verifying key ${JSON.stringify(result.verifyingKey).length} bytes, proof about 700 to 800). ` +
-      `The one contribution of each phase is made here: who keeps its randomness forges proofs. ` +
-      `Powers of tau serve every circuit of this size: a user takes those of a public ceremony.`,
+      `${system.technique}. Domain 2^${result.power}. Set-up: ${shares.join(", ")}. ` +
+      `Powers of tau can be reused. Who keeps the randomness of either phase forges proofs. ` +
+      `Sizes: compressed points; in snarkjs's JSON the verifying key has ` +
+      `${JSON.stringify(result.verifyingKey).length} bytes, a proof at most 730.`,
   };
 }
 

@@ -62,7 +62,7 @@ component main = ListClaim([${steps}], [${blocks}], ${tables.join(",\n")}, ${lim
   tables: () => ({}),
   inputs: (witness, blindings) => lines(witness, blindings),
   publicInputs: () => [],
-  technique: "polynomial of the list as constants; another list needs another set-up",
+  technique: "Coefficients are constants: a new list needs a new set-up",
 };
 
 const merkle = {
@@ -82,7 +82,7 @@ component main {public [roots]} = MerkleClaim([${depths}], ${limits(statement)})
     return inputs;
   },
   publicInputs: ({ trees }) => trees.map((levels) => levels.at(-1)[0].toString()),
-  technique: "Poseidon trees of arity 4; roots public, a new list needs no new set-up",
+  technique: "Poseidon trees of arity 4, roots public: a new list needs no new set-up",
 };
 
 export const systems = { list, merkle };
