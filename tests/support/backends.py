@@ -22,3 +22,16 @@ def backends() -> list[Group]:
             if name != "native" or os.environ.get(REQUIRED):
                 raise
     return found
+
+
+def variants() -> list[Group]:
+    """`backends`, and the native one as it is on processors that do not compute in lanes."""
+    found = backends()
+    if found[0].name == "native":
+        from zk.backends.native import Native
+
+        class WithoutLanes(Native):
+            name = "native without lanes"
+
+        found.insert(1, WithoutLanes(lanes=False))
+    return found

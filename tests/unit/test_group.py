@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 import pytest
 from gmpy2 import mpz
 
-from tests.support.backends import backends
+from tests.support.backends import variants
 from tests.support.toy_group import ToyGroup
 from zk.backends import SETTING, load_group
 from zk.errors import EncodingError, StatementError
@@ -18,7 +18,7 @@ from zk.field import Scalar
 from zk.group import FIXED_DIGIT_LIMIT, IDENTITY, Group, Point
 
 DST = b"test of the group"
-ALL = backends()
+ALL = variants()
 FAST, REFERENCE = load_group("libsecp256k1"), load_group("py_ecc")
 Q = FAST.order
 

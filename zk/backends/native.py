@@ -20,6 +20,7 @@ from zk.field import Scalar, encode_little
 from zk.group import FixedBase, Point
 
 _POINT = 64
+_TESTED = 20  # points: enough for whatever way of summing few of them there is
 
 
 class _Multiples(FixedBase):
@@ -33,31 +34,38 @@ class _Multiples(FixedBase):
 class Native(Libsecp256k1):
     """`zk.group.Group` over libsecp256k1 and ``zk._group``.
 
-    Raises `StatementError` where the two do not keep points in the same form, as on a machine or
-    with a version of libsecp256k1 that nobody has tried.
+    ``lanes`` says whether to compute eight numbers at a time; without it, wherever the processor
+    has the instructions (where it has not, it is never done). Raises `StatementError` where the two
+    do not keep points in the same form, as on a machine or with a version of libsecp256k1 that
+    nobody has tried.
     """
 
     name = "native"
 
-    def __init__(self) -> None:
+    def __init__(self, lanes: bool | None = None) -> None:
         super().__init__()
-        points = [self.hash_to_point(b"%d" % number, b"clairobscur-self-test") for number in (1, 2)]
-        scalars = [self.order - 1, mpz(1) << 200]
-        expected = super()._msm(scalars, points)
-        encoded = b"".join(self.encode(point) for point in points)
-        if (
-            _group.decode(encoded) != b"".join(points)
-            or self._msm(scalars, points) != expected
-            or self.public_sum(
-                encode_little(scalars), [self.public_base(point) for point in points], b"", []
-            )
-            != expected
-        ):
+        self._lanes = _group.has_lanes() if lanes is None else lanes
+        if not self._agrees():
             raise StatementError("libsecp256k1 keeps points in a form that zk._group does not know")
+
+    def _agrees(self) -> bool:
+        """Whether compiled code and libsecp256k1 find the same points on a few sums."""
+        points = [self.hash_to_point(b"self-test", b"clairobscur-self-test")]
+        while len(points) < _TESTED:
+            points.append(self.sum([points[-1], points[0]]))
+        scalars = [self.order - 1 - (mpz(number) << 200) for number in range(_TESTED)]
+        weights = [scalar * number for number, scalar in enumerate(scalars, start=1)]
+        expected = self.mul(sum(weights), points[0])
+        bases = [self.public_base(point) for point in points]
+        return (
+            _group.decode(b"".join(map(self.encode, points)), self._lanes) == b"".join(points)
+            and self._msm(scalars, points) == expected
+            and self.public_sum(encode_little(scalars), bases, b"", []) == expected
+        )
 
     def decode_many(self, data: bytes) -> list[Point]:
         try:
-            flat = _group.decode(bytes(data))
+            flat = _group.decode(bytes(data), self._lanes)
         except ValueError as error:
             raise EncodingError(str(error)) from None
         return [Point(flat[start : start + _POINT]) for start in range(0, len(flat), _POINT)]
@@ -74,4 +82,11 @@ class Native(Libsecp256k1):
         tables = tuple([base.multiples for base in bases if isinstance(base, _Multiples)])
         if len(tables) != len(bases):
             raise ValueError("a base is not one of this backend's public bases")
-        return Point(_group.sum_of_multiples(fixed, tables, scalars, b"".join(points)))
+        joined = b"".join(points)
+        if len(joined) != _POINT * len(points):
+            raise ValueError("a point is the identity, or of another backend")
+        try:
+            total = _group.sum_of_multiples(fixed, tables, scalars, joined, self._lanes)
+        except ValueError as error:
+            raise EncodingError(str(error)) from None
+        return Point(total)

@@ -18,6 +18,7 @@
 #include <stdlib.h>
 
 #include "field_p.h"
+#include "lanes.h"
 
 typedef struct {
     fe x, y;
@@ -30,16 +31,15 @@ typedef struct {
 
 #define POINT_BYTES 64
 #define SCALAR_BYTES 32
+#define ENCODED_BYTES 33
 #define FIXED_WIDTH 8
 #define FIXED_MULTIPLES 33 /* digits of 8 bits and a carry */
 #define FIXED_BUCKETS 128
 #define HALF_BITS 129
 #define NAF_WIDTH 5
 #define NAF_TABLE 8 /* P, 3P, ... 15P */
+#define NAF_DIGITS ((HALF_BITS + 1 + NAF_WIDTH - 1) / NAF_WIDTH) /* at most, that are not zero */
 #define MAX_TERMS (1 << 24)
-#ifndef WIDTH_6_FROM
-#define WIDTH_6_FROM 100
-#endif
 
 /* -- points ------------------------------------------------------------------------------------ */
 
@@ -199,26 +199,162 @@ static void to_affine(affine *out, const jacobian *in, size_t count, fe *scratch
    as long as two that do not. */
 #define CHAINS 4
 
-static void invert_all(fe out[CHAINS], const fe in[CHAINS]) {
-    fe before[CHAINS], inverse = in[0];
-    for (int k = 1; k < CHAINS; k++) {
+static void invert_all(fe *out, const fe *in, int count) {
+    fe before[LANES], inverse = in[0];
+    for (int k = 1; k < count; k++) {
         before[k] = inverse;
         fe_mul(&inverse, &inverse, &in[k]);
     }
     fe_inverse(&inverse, &inverse);
-    for (int k = CHAINS; k-- > 1;) {
+    for (int k = count; k-- > 1;) {
         fe_mul(&out[k], &inverse, &before[k]);
         fe_mul(&inverse, &inverse, &in[k]);
     }
     out[0] = inverse;
 }
 
+/* Room for sorting ``entries`` points into ``buckets`` and for summing those. */
+typedef struct {
+    affine *points, *sums;
+    fe *products; /* half as many as there are points, or more */
+    uint32_t *start, *length, *group_start, *group_length;
+    uint8_t *is_there;
+    uint32_t *first, *to; /* of each pair, for lanes */
+    int has_lanes;
+} workspace;
+
+#define ROUND_UP(count) (((count) / 2 + LANES) / LANES * LANES)
+
+static int workspace_make(workspace *w, size_t entries, size_t buckets, int has_lanes) {
+    const size_t most = entries > 2 * buckets + 2 ? entries : 2 * buckets + 2;
+    w->points = malloc(most * sizeof *w->points);
+    w->sums = malloc((2 * buckets + 2) * sizeof *w->sums);
+    /* An element in lanes has five words, not four. */
+    w->products = malloc(ROUND_UP(most) * 5 * sizeof(uint64_t));
+    w->start = malloc(4 * (buckets + 1) * sizeof *w->start);
+    w->is_there = malloc(buckets + 1);
+    w->first = malloc(2 * ROUND_UP(most) * sizeof *w->first);
+    w->has_lanes = has_lanes;
+    if (w->start) {
+        w->length = w->start + (buckets + 1);
+        w->group_start = w->length + (buckets + 1);
+        w->group_length = w->group_start + (buckets + 1);
+    }
+    if (w->first) w->to = w->first + ROUND_UP(most);
+    return w->points && w->sums && w->products && w->start && w->is_there && w->first;
+}
+
+static void workspace_free(workspace *w) {
+    free(w->points);
+    free(w->sums);
+    free(w->products);
+    free(w->start);
+    free(w->is_there);
+    free(w->first);
+}
+
+#if HAS_LANES
+/* Where a lane has no pair: points whose difference is 1. */
+static const affine NO_FIRST = {{{0, 0, 0, 0}}, {{0, 0, 0, 0}}};
+static const affine NO_SECOND = {{{1, 0, 0, 0}}, {{0, 0, 0, 0}}};
+
+typedef struct {
+    const fe *x1[LANES], *y1[LANES], *x2[LANES], *y2[LANES];
+} pairs_of_lanes;
+
+static inline void choose_pairs(
+    pairs_of_lanes *r, const affine *points, const uint32_t *first, size_t at, size_t pairs) {
+    for (int k = 0; k < LANES; k++) {
+        const int is_pair = at + (size_t)k < pairs;
+        const affine *p = is_pair ? &points[first[at + (size_t)k]] : &NO_FIRST;
+        const affine *q = is_pair ? p + 1 : &NO_SECOND;
+        r->x1[k] = &p->x;
+        r->y1[k] = &p->y;
+        r->x2[k] = &q->x;
+        r->y2[k] = &q->y;
+    }
+}
+
+/* One round of `sum_buckets`, which see, unless two points have the same x: returns 0 then, with
+   nothing changed. Sums go to the front: a sum's place is never behind its first point, and
+   whatever lies before that has been read. */
+LANE_ENTRY int add_pairs_in_lanes(
+    affine *points, const uint32_t *first, const uint32_t *to, size_t pairs, fe *products) {
+    uint64_t *saved = (uint64_t *)(void *)products;
+    pairs_of_lanes p;
+    fe ends[LANES], inverses[LANES];
+    const size_t rows = (pairs + LANES - 1) / LANES;
+    fe8 product = fe8_one();
+    for (size_t row = rows; row-- > 0;) {
+        choose_pairs(&p, points, first, row * LANES, pairs);
+        for (int i = 0; i < 5; i++) {
+            _mm512_storeu_si512(saved + (row * 5 + (size_t)i) * LANES, product.n[i]);
+        }
+        product = fe8_mul(product, fe8_sub(fe8_gather(p.x2), fe8_gather(p.x1)));
+    }
+    fe8_store(ends, product);
+    for (int k = 0; k < LANES; k++) {
+        if (fe_is_zero(&ends[k])) return 0;
+    }
+    invert_all(inverses, ends, LANES);
+    fe8 inverse = fe8_load(inverses);
+    for (size_t row = 0; row < rows; row++) {
+        choose_pairs(&p, points, first, row * LANES, pairs);
+        const fe8 x1 = fe8_gather(p.x1), x2 = fe8_gather(p.x2), y1 = fe8_gather(p.y1);
+        const fe8 rise = fe8_sub(fe8_gather(p.y2), y1);
+        fe8 after;
+        for (int i = 0; i < 5; i++) {
+            after.n[i] = _mm512_loadu_si512(saved + (row * 5 + (size_t)i) * LANES);
+        }
+        const fe8 slope = fe8_mul(fe8_mul(inverse, after), rise);
+        inverse = fe8_mul(inverse, fe8_sub(x2, x1));
+        const fe8 x = fe8_sub_two(fe8_sqr(slope), x1, x2);
+        const fe8 y = fe8_sub(fe8_mul(slope, fe8_sub(x1, x)), y1);
+        affine nowhere;
+        fe *to_x[LANES], *to_y[LANES];
+        for (int k = 0; k < LANES; k++) {
+            const size_t at = row * LANES + (size_t)k;
+            affine *sum = at < pairs ? &points[to[at]] : &nowhere;
+            to_x[k] = &sum->x;
+            to_y[k] = &sum->y;
+        }
+        fe8_scatter(to_x, x);
+        fe8_scatter(to_y, y);
+    }
+    return 1;
+}
+
+/* Below so many pairs, eight at a time are not faster (measured). */
+#define LANES_FROM 16
+
+static int round_in_lanes(
+    const workspace *w, affine *points, const uint32_t *start, uint32_t *length, size_t buckets) {
+    size_t pairs = 0;
+    for (size_t b = 0; b < buckets; b++) {
+        for (uint32_t i = 0; i + 1 < length[b]; i += 2, pairs++) {
+            w->first[pairs] = start[b] + i;
+            w->to[pairs] = start[b] + i / 2;
+        }
+    }
+    if (pairs < LANES_FROM) return 0;
+    if (!add_pairs_in_lanes(points, w->first, w->to, pairs, w->products)) return 0;
+    for (size_t b = 0; b < buckets; b++) {
+        if (length[b] & 1) points[start[b] + length[b] / 2] = points[start[b] + length[b] - 1];
+        length[b] = (length[b] + 1) / 2;
+    }
+    return 1;
+}
+#endif
+
 /* Sums every bucket: bucket b holds points[start[b] .. start[b] + length[b]), and afterwards at most
-   one, at points[start[b]]. In rounds: neighbours are added in pairs, all with one inversion.
-   ``products`` has room for half as many elements as there are points. */
+   one, at points[start[b]]. In rounds: neighbours are added in pairs, all with one inversion. */
 static void sum_buckets(
-    affine *points, const uint32_t *start, uint32_t *length, size_t buckets, fe *products) {
+    const workspace *w, affine *points, const uint32_t *start, uint32_t *length, size_t buckets) {
+    fe *products = w->products;
     for (;;) {
+#if HAS_LANES
+        if (w->has_lanes && round_in_lanes(w, points, start, length, buckets)) continue;
+#endif
         size_t pairs = 0;
         fe product[CHAINS], inverse[CHAINS], d;
         for (int k = 0; k < CHAINS; k++) product[k] = FE_ONE;
@@ -237,7 +373,7 @@ static void sum_buckets(
             }
         }
         if (!pairs) return;
-        invert_all(inverse, product);
+        invert_all(inverse, product, CHAINS);
         /* Backwards through the same pairs. A bucket's results are moved to its end first, so that
            nothing is written over before it is read, and then to its front. */
         for (size_t b = buckets; b-- > 0;) {
@@ -288,40 +424,6 @@ static void sum_buckets(
     }
 }
 
-/* Room for sorting ``entries`` points into ``buckets``. */
-typedef struct {
-    affine *points, *sums;
-    fe *products;
-    int32_t *digits;
-    uint32_t *start, *length, *group_start, *group_length;
-    uint8_t *is_there;
-} workspace;
-
-static int workspace_make(workspace *w, size_t entries, size_t buckets) {
-    const size_t most = entries > 2 * buckets + 2 ? entries : 2 * buckets + 2;
-    w->points = malloc(most * sizeof *w->points);
-    w->sums = malloc((2 * buckets + 2) * sizeof *w->sums);
-    w->products = malloc((most / 2 + 1) * sizeof *w->products);
-    w->digits = malloc((entries + 1) * sizeof *w->digits);
-    w->start = malloc(4 * (buckets + 1) * sizeof *w->start);
-    w->is_there = malloc(buckets + 1);
-    if (w->start) {
-        w->length = w->start + (buckets + 1);
-        w->group_start = w->length + (buckets + 1);
-        w->group_length = w->group_start + (buckets + 1);
-    }
-    return w->points && w->sums && w->products && w->digits && w->start && w->is_there;
-}
-
-static void workspace_free(workspace *w) {
-    free(w->points);
-    free(w->sums);
-    free(w->products);
-    free(w->digits);
-    free(w->start);
-    free(w->is_there);
-}
-
 /* Sum of v times point v - 1, where it is there. */
 static void weigh_in_turn(jacobian *r, const affine *points, const uint8_t *is_there, size_t count) {
     jacobian running = {.is_identity = 1}, total = {.is_identity = 1};
@@ -340,7 +442,7 @@ static void weigh_in_turn(jacobian *r, const affine *points, const uint8_t *is_t
 
 static void weigh_buckets(jacobian *r, workspace *w, size_t buckets) {
     const size_t rows = buckets / ROW, groups = rows + ROW;
-    if (buckets % ROW || rows < 4) {
+    if (buckets % ROW || rows < (w->has_lanes ? 8 : 16)) { /* measured */
         for (size_t b = 0; b < buckets; b++) {
             w->is_there[b] = (uint8_t)w->length[b];
             if (w->length[b]) w->sums[b] = w->points[w->start[b]];
@@ -357,7 +459,7 @@ static void weigh_buckets(jacobian *r, workspace *w, size_t buckets) {
         }
         w->group_length[g] = place - w->group_start[g];
     }
-    sum_buckets(w->sums, w->group_start, w->group_length, groups, w->products);
+    sum_buckets(w, w->sums, w->group_start, w->group_length, groups);
     jacobian upper, lower;
     for (size_t g = 0; g < groups; g++) {
         w->is_there[g] = (uint8_t)w->group_length[g];
@@ -370,35 +472,30 @@ static void weigh_buckets(jacobian *r, workspace *w, size_t buckets) {
     jacobian_add(r, &upper, &lower);
 }
 
-/* Sum of digit i times entry i, for the digits in ``w->digits``, from -buckets to buckets. */
-static void weigh_digits(
-    jacobian *r, workspace *w, size_t entries, size_t buckets,
-    void (*load)(affine *, const void *, size_t), const void *source) {
-    memset(w->length, 0, buckets * sizeof *w->length);
-    for (size_t i = 0; i < entries; i++) {
-        if (w->digits[i]) w->length[abs(w->digits[i]) - 1]++;
-    }
+/* Gives every bucket its room, once ``w->length`` says how many points it will hold; the lengths are
+   0 again afterwards, for `put`. */
+static void make_room(workspace *w, size_t buckets) {
     uint32_t place = 0;
     for (size_t b = 0; b < buckets; b++) {
         w->start[b] = place;
         place += w->length[b];
         w->length[b] = 0;
     }
-    for (size_t i = 0; i < entries; i++) {
-        const int32_t digit = w->digits[i];
-        if (!digit) continue;
-        const size_t b = (size_t)abs(digit) - 1;
-        affine *to = &w->points[w->start[b] + w->length[b]++];
-        load(to, source, i);
-        if (digit < 0) fe_neg(&to->y, &to->y);
+}
+
+static inline void put(workspace *w, size_t bucket, const fe *x, const fe *y, int is_negative) {
+    affine *to = &w->points[w->start[bucket] + w->length[bucket]++];
+    to->x = *x;
+    if (is_negative) {
+        fe_neg(&to->y, y);
+    } else {
+        to->y = *y;
     }
-    sum_buckets(w->points, w->start, w->length, buckets, w->products);
-    weigh_buckets(r, w, buckets);
 }
 
 /* -- scalars ----------------------------------------------------------------------------------- */
 
-/* A half of a scalar: |value| < 2^129 and a sign. */
+/* A half of a scalar: |value| < 2^128 and a sign. */
 typedef struct {
     uint64_t n[3];
     int is_negative;
@@ -512,94 +609,178 @@ static int non_adjacent(int8_t *digits, const half *h) {
 
 /* -- sums of multiples ------------------------------------------------------------------------- */
 
-/* Strauss: odd multiples of each point, shared doublings. Returns 0 without memory. */
-static int sum_few(
-    jacobian *r, const unsigned char *scalars, const unsigned char *points, size_t count) {
-    affine *multiples = malloc(count * NAF_TABLE * sizeof *multiples);
-    jacobian *wide = malloc(count * NAF_TABLE * sizeof *wide);
-    fe *scratch = malloc(count * NAF_TABLE * sizeof *scratch);
-    fe *twins = malloc(count * NAF_TABLE * sizeof *twins); /* beta * x */
-    int8_t(*digits)[2][HALF_BITS + 2] = malloc(count * sizeof *digits);
-    const int is_possible = multiples && wide && scratch && twins && digits;
+/* P, 3P, ... 15P for each of ``count`` points into ``multiples``; ``w`` has room for 8 points and 4
+   buckets for each. From 2P, 4P and 8P, since sums of pairs share inversions and doublings would not.
+   Returns 0 without memory. */
+static int odd_multiples(
+    affine *multiples, workspace *w, const unsigned char *points, size_t count) {
+    jacobian *wide = malloc(3 * count * sizeof *wide);
+    affine *even = malloc(3 * count * sizeof *even);
+    fe *scratch = malloc(3 * count * sizeof *scratch);
+    const int is_possible = wide && even && scratch;
     if (is_possible) {
-        int places = 0;
         for (size_t i = 0; i < count; i++) {
-            affine p;
-            jacobian twice;
-            affine_load(&p, points + POINT_BYTES * i);
-            jacobian *row = wide + NAF_TABLE * i;
-            jacobian_of(row, &p);
-            jacobian_double(&twice, row);
-            /* q is prime and large: no odd multiple up to 15 is the identity, or 2P. */
-            for (int j = 1; j < NAF_TABLE; j++) jacobian_add(row + j, row + j - 1, &twice);
-            half low, high;
-            split_scalar(&low, &high, scalars + SCALAR_BYTES * i);
-            const int first = non_adjacent(digits[i][0], &low);
-            const int second = non_adjacent(digits[i][1], &high);
-            if (first > places) places = first;
-            if (second > places) places = second;
+            affine *p = &multiples[NAF_TABLE * i];
+            affine_load(p, points + POINT_BYTES * i);
+            jacobian_of(&wide[3 * i], p);
+            jacobian_double(&wide[3 * i], &wide[3 * i]);
+            jacobian_double(&wide[3 * i + 1], &wide[3 * i]);
+            jacobian_double(&wide[3 * i + 2], &wide[3 * i + 1]);
         }
-        to_affine(multiples, wide, count * NAF_TABLE, scratch);
-        for (size_t i = 0; i < count * NAF_TABLE; i++) fe_mul(&twins[i], &multiples[i].x, &BETA);
-        jacobian total = {.is_identity = 1};
-        for (int at = places; at-- > 0;) {
-            jacobian_double(&total, &total);
-            for (size_t i = 0; i < count; i++) {
-                for (int part = 0; part < 2; part++) {
-                    const int digit = digits[i][part][at];
-                    if (!digit) continue;
-                    const size_t place = NAF_TABLE * i + (size_t)(abs(digit) >> 1);
-                    affine p = multiples[place];
-                    if (part) p.x = twins[place];
-                    if (digit < 0) fe_neg(&p.y, &p.y);
-                    jacobian_add_affine(&total, &total, &p);
-                }
+        to_affine(even, wide, 3 * count, scratch);
+        for (size_t i = 0; i < 4 * count; i++) w->length[i] = 2;
+        make_room(w, 4 * count);
+        for (size_t i = 0; i < count; i++) {
+            const affine *p = &multiples[NAF_TABLE * i];
+            for (size_t k = 0; k < 4; k++) { /* 3 = 1 + 2, 5 = 1 + 4, 7 = -1 + 8, 9 = 1 + 8 */
+                const affine *q = &even[3 * i + (k < 3 ? k : 2)];
+                put(w, 4 * i + k, &p->x, &p->y, k == 2);
+                put(w, 4 * i + k, &q->x, &q->y, 0);
             }
         }
-        *r = total;
+        sum_buckets(w, w->points, w->start, w->length, 4 * count);
+        for (size_t i = 0; i < 4 * count; i++) {
+            multiples[NAF_TABLE * (i / 4) + 1 + i % 4] = w->points[w->start[i]];
+        }
+        for (size_t i = 0; i < 3 * count; i++) w->length[i] = 2;
+        make_room(w, 3 * count);
+        for (size_t i = 0; i < count; i++) {
+            const affine *q = &even[3 * i + 2];
+            for (size_t k = 0; k < 3; k++) { /* 11 = 3 + 8, 13 = 5 + 8, 15 = 7 + 8 */
+                const affine *p = &multiples[NAF_TABLE * i + 1 + k];
+                put(w, 3 * i + k, &p->x, &p->y, 0);
+                put(w, 3 * i + k, &q->x, &q->y, 0);
+            }
+        }
+        sum_buckets(w, w->points, w->start, w->length, 3 * count);
+        for (size_t i = 0; i < 3 * count; i++) {
+            multiples[NAF_TABLE * (i / 3) + 5 + i % 3] = w->points[w->start[i]];
+        }
     }
-    free(multiples);
     free(wide);
+    free(even);
     free(scratch);
-    free(twins);
-    free(digits);
     return is_possible;
 }
 
-static void load_half_point(affine *r, const void *source, size_t i) {
-    *r = ((const affine *)source)[i];
+typedef int8_t naf[HALF_BITS + 2];
+
+/* Fixed bases, and few points by Strauss' method: a bucket for every digit of the former, and one for
+   every place of the latter's digits, so that all share inversions. Returns 0 without memory. */
+static int sum_few(
+    jacobian *r, const unsigned char *fixed_scalars, const unsigned char *const *bases,
+    size_t fixed, const unsigned char *scalars, const unsigned char *points, size_t count,
+    int has_lanes) {
+    const size_t buckets = FIXED_BUCKETS + HALF_BITS + 1;
+    workspace w;
+    const int has_workspace = workspace_make(
+        &w, FIXED_MULTIPLES * fixed + 2 * NAF_DIGITS * count,
+        4 * count > buckets ? 4 * count : buckets, has_lanes);
+    affine *multiples = malloc((count * NAF_TABLE + 1) * sizeof *multiples);
+    fe *twins = malloc((count * NAF_TABLE + 1) * sizeof *twins); /* beta * x */
+    naf *digits = malloc((2 * count + 1) * sizeof *digits);
+    int16_t *fixed_digits = malloc((FIXED_MULTIPLES * fixed + 1) * sizeof *fixed_digits);
+    const int is_possible = has_workspace && multiples && twins && digits && fixed_digits &&
+        (!count || odd_multiples(multiples, &w, points, count));
+    if (is_possible) {
+        memset(w.length, 0, buckets * sizeof *w.length);
+        for (size_t i = 0; i < fixed; i++) {
+            int carry = 0;
+            for (int j = 0; j < FIXED_MULTIPLES; j++) {
+                int digit = carry + (j < SCALAR_BYTES ? fixed_scalars[SCALAR_BYTES * i + j] : 0);
+                carry = digit > FIXED_BUCKETS;
+                digit -= carry << FIXED_WIDTH;
+                fixed_digits[FIXED_MULTIPLES * i + j] = (int16_t)digit;
+                if (digit) w.length[abs(digit) - 1]++;
+            }
+        }
+        for (size_t i = 0; i < count; i++) {
+            half low, high;
+            split_scalar(&low, &high, scalars + SCALAR_BYTES * i);
+            non_adjacent(digits[2 * i], &low);
+            non_adjacent(digits[2 * i + 1], &high);
+            for (int at = 0; at <= HALF_BITS; at++) {
+                w.length[FIXED_BUCKETS + at] += (digits[2 * i][at] != 0) + (digits[2 * i + 1][at] != 0);
+            }
+        }
+        for (size_t i = 0; i < count * NAF_TABLE; i++) fe_mul(&twins[i], &multiples[i].x, &BETA);
+        make_room(&w, buckets);
+        for (size_t i = 0; i < FIXED_MULTIPLES * fixed; i++) {
+            const int digit = fixed_digits[i];
+            if (!digit) continue;
+            affine p;
+            affine_load(&p, bases[i / FIXED_MULTIPLES] + POINT_BYTES * (i % FIXED_MULTIPLES));
+            put(&w, (size_t)abs(digit) - 1, &p.x, &p.y, digit < 0);
+        }
+        for (size_t i = 0; i < 2 * count; i++) {
+            for (size_t at = 0; at <= HALF_BITS; at++) {
+                const int digit = digits[i][at];
+                if (!digit) continue;
+                const size_t place = NAF_TABLE * (i / 2) + (size_t)(abs(digit) >> 1);
+                put(&w, FIXED_BUCKETS + at, i & 1 ? &twins[place] : &multiples[place].x,
+                    &multiples[place].y, digit < 0);
+            }
+        }
+        sum_buckets(&w, w.points, w.start, w.length, buckets);
+        jacobian total = {.is_identity = 1}, weighed = {.is_identity = 1};
+        for (size_t at = HALF_BITS + 1; at-- > 0;) {
+            jacobian_double(&total, &total);
+            const size_t b = FIXED_BUCKETS + at;
+            if (w.length[b]) jacobian_add_affine(&total, &total, &w.points[w.start[b]]);
+        }
+        if (fixed) weigh_buckets(&weighed, &w, FIXED_BUCKETS);
+        jacobian_add(r, &total, &weighed);
+    }
+    workspace_free(&w);
+    free(multiples);
+    free(twins);
+    free(digits);
+    free(fixed_digits);
+    return is_possible;
 }
 
 /* Pippenger over both halves of every scalar. Returns 0 without memory. */
 static int sum_many(
     jacobian *r, const unsigned char *scalars, const unsigned char *points, size_t count,
-    int width) {
+    int width, int has_lanes) {
     const size_t entries = 2 * count, buckets = (size_t)1 << (width - 1);
     workspace w;
-    const int has_workspace = workspace_make(&w, entries, buckets);
-    affine *halves = malloc(entries * sizeof *halves);
+    const int has_workspace = workspace_make(&w, entries, buckets, has_lanes);
+    affine *halves = malloc(count * sizeof *halves);
+    fe *twins = malloc(count * sizeof *twins); /* beta * x */
     half *parts = malloc(entries * sizeof *parts);
+    int32_t *digits = malloc(entries * sizeof *digits);
     uint8_t *carries = calloc(entries, 1);
-    /* Digits from the lowest place up, the sums joined from the highest down. */
+    /* Digits from the lowest place up, the sums joined from the highest down. A half is below 2^128
+       and has HALF_BITS with its carry. */
     const int places = HALF_BITS / width + 1;
     jacobian *sums = malloc((size_t)places * sizeof *sums);
-    const int is_possible = has_workspace && halves && parts && carries && sums;
+    const int is_possible =
+        has_workspace && halves && twins && parts && digits && carries && sums;
     if (is_possible) {
         for (size_t i = 0; i < count; i++) {
             split_scalar(&parts[2 * i], &parts[2 * i + 1], scalars + SCALAR_BYTES * i);
-            affine_load(&halves[2 * i], points + POINT_BYTES * i);
-            fe_mul(&halves[2 * i + 1].x, &halves[2 * i].x, &BETA);
-            halves[2 * i + 1].y = halves[2 * i].y;
+            affine_load(&halves[i], points + POINT_BYTES * i);
+            fe_mul(&twins[i], &halves[i].x, &BETA);
         }
         for (int place = 0; place < places; place++) {
+            memset(w.length, 0, buckets * sizeof *w.length);
             for (size_t i = 0; i < entries; i++) {
                 int32_t digit = (int32_t)bits_at(parts[i].n, 3, place * width, width);
                 digit += carries[i];
                 carries[i] = digit > (int32_t)buckets;
                 digit -= carries[i] << width;
-                w.digits[i] = parts[i].is_negative ? -digit : digit;
+                digits[i] = parts[i].is_negative ? -digit : digit;
+                if (digit) w.length[abs(digit) - 1]++;
             }
-            weigh_digits(&sums[place], &w, entries, buckets, load_half_point, halves);
+            make_room(&w, buckets);
+            for (size_t i = 0; i < entries; i++) {
+                if (!digits[i]) continue;
+                put(&w, (size_t)abs(digits[i]) - 1, i & 1 ? &twins[i / 2] : &halves[i / 2].x,
+                    &halves[i / 2].y, digits[i] < 0);
+            }
+            sum_buckets(&w, w.points, w.start, w.length, buckets);
+            weigh_buckets(&sums[place], &w, buckets);
         }
         jacobian total = sums[places - 1];
         for (int place = places - 1; place-- > 0;) {
@@ -610,103 +791,136 @@ static int sum_many(
     }
     workspace_free(&w);
     free(halves);
+    free(twins);
     free(parts);
+    free(digits);
     free(carries);
     free(sums);
     return is_possible;
 }
 
-static void load_multiple(affine *r, const void *source, size_t i) {
-    const unsigned char *const *bases = source;
-    affine_load(r, bases[i / FIXED_MULTIPLES] + POINT_BYTES * (i % FIXED_MULTIPLES));
-}
-
-/* All digits of all scalars in the same buckets. Returns 0 without memory. */
-static int sum_fixed(
-    jacobian *r, const unsigned char *scalars, const unsigned char *const *bases, size_t count) {
-    const size_t entries = count * FIXED_MULTIPLES;
-    workspace w;
-    const int is_possible = workspace_make(&w, entries, FIXED_BUCKETS);
-    if (is_possible) {
-        for (size_t i = 0; i < count; i++) {
-            int carry = 0;
-            for (int j = 0; j < FIXED_MULTIPLES; j++) {
-                int digit = carry + (j < SCALAR_BYTES ? scalars[SCALAR_BYTES * i + j] : 0);
-                carry = digit > FIXED_BUCKETS;
-                w.digits[FIXED_MULTIPLES * i + j] = digit - (carry << FIXED_WIDTH);
-            }
-        }
-        weigh_digits(r, &w, entries, FIXED_BUCKETS, load_multiple, bases);
-    }
-    workspace_free(&w);
-    return is_possible;
-}
-
 /* Below so many points, Strauss; above, buckets of a width that grows with the number (measured). */
-static int bucket_width(size_t count) {
+static int bucket_width(size_t count, int has_lanes) {
     static const struct {
         size_t from;
         int width;
-    } choice[] = {{12000, 12}, {5000, 11}, {1800, 10}, {900, 9}, {450, 8}, {220, 7}, {WIDTH_6_FROM, 6}};
-    for (size_t i = 0; i < sizeof choice / sizeof *choice; i++) {
-        if (count >= choice[i].from) return choice[i].width;
+    } plain[] = {{7000, 12}, {3500, 11}, {1000, 10}, {450, 9}, {320, 8}, {150, 7}, {0, 0}},
+      lanes[] = {{16000, 13}, {7000, 11}, {2500, 10}, {320, 9}, {0, 0}};
+    for (size_t i = 0;; i++) {
+        const size_t from = has_lanes ? lanes[i].from : plain[i].from;
+        if (count >= from) return has_lanes ? lanes[i].width : plain[i].width;
     }
-    return 0;
 }
 
-static int sum_variable(
-    jacobian *r, const unsigned char *scalars, const unsigned char *points, size_t count) {
+/* The sum of all. Many points go through buckets in slices, which bounds the memory they need at
+   some megabytes. Returns 0 without memory. */
+#define SLICE ((size_t)1 << 15)
+
+static int sum_all(
+    jacobian *r, const unsigned char *fixed_scalars, const unsigned char *const *bases,
+    size_t fixed, const unsigned char *scalars, const unsigned char *points, size_t count,
+    int has_lanes) {
     r->is_identity = 1;
-    if (!count) return 1;
-    const int width = bucket_width(count);
-    return width ? sum_many(r, scalars, points, count, width) : sum_few(r, scalars, points, count);
+    while (bucket_width(count, has_lanes)) {
+        const size_t slice = count < SLICE ? count : SLICE;
+        jacobian part;
+        if (!sum_many(&part, scalars, points, slice, bucket_width(slice, has_lanes), has_lanes)) {
+            return 0;
+        }
+        jacobian_add(r, r, &part);
+        scalars += SCALAR_BYTES * slice;
+        points += POINT_BYTES * slice;
+        count -= slice;
+    }
+    if (fixed || count) {
+        jacobian part;
+        if (!sum_few(&part, fixed_scalars, bases, fixed, scalars, points, count, has_lanes)) return 0;
+        jacobian_add(r, r, &part);
+    }
+    return 1;
 }
 
 /* -- decoding ---------------------------------------------------------------------------------- */
 
-/* SEC 1, compressed: 33 bytes. Returns whether they are a point. */
-static int decode_point(unsigned char *out, const unsigned char *in) {
+/* SEC 1, compressed: 33 bytes. The coordinate and y^2; returns 0 if no point is written like this. */
+static int decode_square(fe *x, fe *square, const unsigned char *in) {
     if (in[0] != 2 && in[0] != 3) return 0;
     unsigned char little[32], again[32];
     for (int i = 0; i < 32; i++) little[i] = in[32 - i];
-    affine p;
-    fe_load(&p.x, little);
-    fe_store(again, &p.x);
+    fe_load(x, little);
+    fe_store(again, x);
     if (memcmp(little, again, 32)) return 0; /* not below p */
     static const fe SEVEN = {{7, 0, 0, 0}};
-    fe square;
-    fe_sqr(&square, &p.x);
-    fe_mul(&square, &square, &p.x);
-    fe_add(&square, &square, &SEVEN);
-    if (!fe_sqrt(&p.y, &square)) return 0;
-    if (fe_is_odd(&p.y) != (in[0] & 1)) fe_neg(&p.y, &p.y);
-    affine_store(out, &p);
+    fe_sqr(square, x);
+    fe_mul(square, square, x);
+    fe_add(square, square, &SEVEN);
+    return 1;
+}
+
+static void encode_root(unsigned char *out, const fe *x, fe *y, const unsigned char *in) {
+    if (fe_is_odd(y) != (in[0] & 1)) fe_neg(y, y);
+    fe_store(out, x);
+    fe_store(out + 32, y);
+}
+
+static int decode_point(unsigned char *out, const unsigned char *in) {
+    fe x, y, square;
+    if (!decode_square(&x, &square, in) || !fe_sqrt(&y, &square)) return 0;
+    encode_root(out, &x, &y, in);
+    return 1;
+}
+
+static int decode_points(unsigned char *out, const unsigned char *in, size_t count, int has_lanes) {
+    size_t i = 0;
+#if HAS_LANES
+    /* Eight roots at once take less time than two one after the other. */
+    for (; has_lanes && i + 1 < count; i += LANES) {
+        const size_t here = count - i < LANES ? count - i : LANES;
+        fe x[LANES], y[LANES], square[LANES] = {{{0}}}, check;
+        for (size_t k = 0; k < here; k++) {
+            if (!decode_square(&x[k], &square[k], in + ENCODED_BYTES * (i + k))) return 0;
+        }
+        roots_in_lanes(y, square);
+        for (size_t k = 0; k < here; k++) {
+            fe_sqr(&check, &y[k]);
+            fe_sub(&check, &check, &square[k]);
+            if (!fe_is_zero(&check)) return 0;
+            encode_root(out + POINT_BYTES * (i + k), &x[k], &y[k], in + ENCODED_BYTES * (i + k));
+        }
+    }
+#endif
+    (void)has_lanes;
+    for (; i < count; i++) {
+        if (!decode_point(out + POINT_BYTES * i, in + ENCODED_BYTES * i)) return 0;
+    }
     return 1;
 }
 
 /* -- the module -------------------------------------------------------------------------------- */
 
-static PyObject *decode(PyObject *module, PyObject *argument) {
+static PyObject *has_lanes(PyObject *module, PyObject *argument) {
     (void)module;
-    if (!PyBytes_Check(argument)) {
-        PyErr_SetString(PyExc_TypeError, "bytes are needed");
-        return NULL;
-    }
-    const Py_ssize_t size = PyBytes_GET_SIZE(argument);
-    if (size % 33) {
+    (void)argument;
+    return PyBool_FromLong(lanes_exist());
+}
+
+static PyObject *decode(PyObject *module, PyObject *arguments) {
+    (void)module;
+    PyObject *data;
+    int in_lanes;
+    if (!PyArg_ParseTuple(arguments, "Sp:decode", &data, &in_lanes)) return NULL;
+    const Py_ssize_t count = PyBytes_GET_SIZE(data) / ENCODED_BYTES;
+    if (PyBytes_GET_SIZE(data) % ENCODED_BYTES || count > MAX_TERMS) {
         PyErr_SetString(PyExc_ValueError, "points are 33 bytes each");
         return NULL;
     }
-    const Py_ssize_t count = size / 33;
     PyObject *result = PyBytes_FromStringAndSize(NULL, count * POINT_BYTES);
     if (!result) return NULL;
-    const unsigned char *in = (const unsigned char *)PyBytes_AS_STRING(argument);
+    const unsigned char *in = (const unsigned char *)PyBytes_AS_STRING(data);
     unsigned char *out = (unsigned char *)PyBytes_AS_STRING(result);
-    int is_valid = 1;
+    int is_valid;
     Py_BEGIN_ALLOW_THREADS
-    for (Py_ssize_t i = 0; i < count && is_valid; i++) {
-        is_valid = decode_point(out + POINT_BYTES * i, in + 33 * i);
-    }
+    is_valid = decode_points(out, in, (size_t)count, in_lanes && lanes_exist());
     Py_END_ALLOW_THREADS
     if (!is_valid) {
         Py_DECREF(result);
@@ -738,20 +952,42 @@ static PyObject *multiples(PyObject *module, PyObject *argument) {
     return PyBytes_FromStringAndSize((const char *)out, sizeof out);
 }
 
+/* Whether every scalar is below q. */
+static int are_in_range(const unsigned char *scalars, Py_ssize_t count) {
+    static const uint64_t Q[4] = {
+        0xbfd25e8cd0364141, 0xbaaedce6af48a03b, 0xfffffffffffffffe, 0xffffffffffffffff};
+    for (Py_ssize_t i = 0; i < count; i++) {
+        uint64_t k[4];
+        memcpy(k, scalars + SCALAR_BYTES * i, sizeof k);
+        int at = 3;
+        while (at > 0 && k[at] == Q[at]) at--;
+        if (k[at] >= Q[at]) return 0;
+    }
+    return 1;
+}
+
 static PyObject *sum_of_multiples(PyObject *module, PyObject *arguments) {
     (void)module;
     PyObject *fixed_scalars, *bases, *scalars, *points;
+    int in_lanes;
     if (!PyArg_ParseTuple(
-            arguments, "SO!SS:sum_of_multiples", &fixed_scalars, &PyTuple_Type, &bases, &scalars,
-            &points)) {
+            arguments, "SO!SSp:sum_of_multiples", &fixed_scalars, &PyTuple_Type, &bases, &scalars,
+            &points, &in_lanes)) {
         return NULL;
     }
     const Py_ssize_t fixed = PyTuple_GET_SIZE(bases);
     const Py_ssize_t count = PyBytes_GET_SIZE(points) / POINT_BYTES;
-    if (PyBytes_GET_SIZE(fixed_scalars) != fixed * SCALAR_BYTES ||
-        PyBytes_GET_SIZE(scalars) != count * SCALAR_BYTES || PyBytes_GET_SIZE(points) % POINT_BYTES ||
-        fixed > MAX_TERMS || count > MAX_TERMS) {
+    if (PyBytes_GET_SIZE(points) % POINT_BYTES || fixed > MAX_TERMS || count > MAX_TERMS ||
+        PyBytes_GET_SIZE(fixed_scalars) != fixed * SCALAR_BYTES ||
+        PyBytes_GET_SIZE(scalars) != count * SCALAR_BYTES) {
         PyErr_SetString(PyExc_ValueError, "as many scalars of 32 bytes as points are needed");
+        return NULL;
+    }
+    const unsigned char *k = (const unsigned char *)PyBytes_AS_STRING(fixed_scalars);
+    const unsigned char *l = (const unsigned char *)PyBytes_AS_STRING(scalars);
+    const unsigned char *p = (const unsigned char *)PyBytes_AS_STRING(points);
+    if (!are_in_range(k, fixed) || !are_in_range(l, count)) {
+        PyErr_SetString(PyExc_ValueError, "a scalar is not in [0, q)");
         return NULL;
     }
     const unsigned char **tables = malloc(((size_t)fixed + 1) * sizeof *tables);
@@ -765,38 +1001,32 @@ static PyObject *sum_of_multiples(PyObject *module, PyObject *arguments) {
         }
         tables[i] = (const unsigned char *)PyBytes_AS_STRING(table);
     }
-    jacobian first = {.is_identity = 1}, second = {.is_identity = 1};
+    jacobian sum = {.is_identity = 1};
     unsigned char out[POINT_BYTES];
-    int has_memory = 1;
+    int has_memory;
     /* The caller holds the tuple and the bytes, none of which can change. */
     Py_BEGIN_ALLOW_THREADS
-    if (fixed) {
-        has_memory = sum_fixed(
-            &first, (const unsigned char *)PyBytes_AS_STRING(fixed_scalars), tables, (size_t)fixed);
-    }
-    has_memory = has_memory && sum_variable(
-        &second, (const unsigned char *)PyBytes_AS_STRING(scalars),
-        (const unsigned char *)PyBytes_AS_STRING(points), (size_t)count);
-    if (has_memory) {
-        jacobian_add(&first, &first, &second);
-        if (!first.is_identity) {
-            affine p;
-            fe scratch;
-            to_affine(&p, &first, 1, &scratch);
-            affine_store(out, &p);
-        }
+    has_memory = sum_all(
+        &sum, k, tables, (size_t)fixed, l, p, (size_t)count, in_lanes && lanes_exist());
+    if (has_memory && !sum.is_identity) {
+        affine result;
+        fe scratch;
+        to_affine(&result, &sum, 1, &scratch);
+        affine_store(out, &result);
     }
     Py_END_ALLOW_THREADS
     free(tables);
     if (!has_memory) return PyErr_NoMemory();
-    return PyBytes_FromStringAndSize((const char *)out, first.is_identity ? 0 : POINT_BYTES);
+    return PyBytes_FromStringAndSize((const char *)out, sum.is_identity ? 0 : POINT_BYTES);
 }
 
 static PyMethodDef methods[] = {
-    {"decode", decode, METH_O, "Compressed points of 33 bytes each, as points of 64 bytes."},
+    {"has_lanes", has_lanes, METH_NOARGS, "Whether this processor computes in eight lanes."},
+    {"decode", decode, METH_VARARGS,
+     "(compressed points of 33 bytes each, in lanes) to points of 64 bytes."},
     {"multiples", multiples, METH_O, "A point times 2^(8j) for j = 0 ... 32."},
     {"sum_of_multiples", sum_of_multiples, METH_VARARGS,
-     "(fixed scalars, multiples of each, scalars, points) to the sum of all."},
+     "(fixed scalars, multiples of each, scalars, points, in lanes) to the sum of all."},
     {NULL, NULL, 0, NULL},
 };
 
