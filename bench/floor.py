@@ -8,21 +8,20 @@ verifier take turns. The shares come from a verifier whose parts are watched by 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from functools import partial
 from itertools import cycle, islice
 from typing import Any
 from unittest.mock import patch
 
-import zk.program
 import zk.verify
 from bench.cases import Case, Submission, cases, submissions
+from bench.code import codes, using
 from bench.macro import verify_many, verify_one
 from bench.tasks import Bench, Task
 from bench.timing import Operation
-from zk.backends import load_group
-from zk.generators import Generators, generators_of
+from zk.generators import Generators
 
 ONE_TARGET, BATCH_TARGET = 1.5, 2.0
 """A verifier's time over its floor: one proof, and a batch."""
@@ -37,13 +36,6 @@ SHARES: Mapping[str, tuple[str, ...]] = {
 "python"."""
 METHODS = {"sums": ("public_sum",), "decoding": ("decode", "decode_many")}
 REPEATS = 20  # of a watched verifier, for one proof
-
-
-@contextmanager
-def without_compiled_code() -> Iterator[Generators]:
-    """The generators of the plain backend, with everything else in Python too."""
-    with patch.object(zk.program, "native", None):
-        yield generators_of(load_group("libsecp256k1"))
 
 
 class Watch:
@@ -117,7 +109,14 @@ def group_operations(
     return decode, lambda: public_sum(*arguments)
 
 
-def _measure(bench: Bench, generators: Generators, case: Case, name: str) -> list[dict[str, Any]]:
+def _measure(bench: Bench, case: Case, code: str) -> list[dict[str, Any]]:
+    with using(code) as generators:
+        return _measure_with(bench, generators, case, code)
+
+
+def _measure_with(
+    bench: Bench, generators: Generators, case: Case, code: str
+) -> list[dict[str, Any]]:
     statement = case.statement()
     circuit = statement.circuit
     generators.warm(circuit.wires, circuit.slots)
@@ -136,7 +135,7 @@ def _measure(bench: Bench, generators: Generators, case: Case, name: str) -> lis
             "sum": Operation(add, len(items)),
         }
         measured = bench.yardstick.measure_together(operations, bench.parameters.rounds)
-        entry: dict[str, Any] = {"case": case.title, "code": name, "kind": kind}
+        entry: dict[str, Any] = {"case": case.title, "code": code, "kind": kind}
         entry |= {"proofs": len(items), "n": circuit.wires}
         entry |= {name: measurement.as_json() for name, measurement in measured.items()}
         repeats = REPEATS if len(items) == 1 else 3
@@ -147,23 +146,11 @@ def _measure(bench: Bench, generators: Generators, case: Case, name: str) -> lis
     return found
 
 
-def _measure_plain(bench: Bench, case: Case) -> list[dict[str, Any]]:
-    with without_compiled_code() as generators:
-        return _measure(bench, generators, case, "plain")
-
-
 def floor_tasks(bench: Bench) -> list[Task]:
-    """One task a case, and one more where there is compiled code to do without."""
-    chosen = [case for case in cases() if not case.has_limits]
-    has_compiled = bench.generators.group.name == "native"
-    name = "compiled" if has_compiled else "plain"
-    tasks = [
-        Task(f"floor: {case.title}", partial(_measure, bench, bench.generators, case, name))
-        for case in chosen
+    """One task a code and case."""
+    return [
+        Task(f"floor: {case.title}, {code}", partial(_measure, bench, case, code))
+        for code in codes()
+        for case in cases()
+        if not case.has_limits
     ]
-    if has_compiled:
-        tasks += [
-            Task(f"floor: {case.title}, plain", partial(_measure_plain, bench, case))
-            for case in chosen
-        ]
-    return tasks

@@ -79,14 +79,22 @@ def _measure_codes(bench: Bench, size: int, degree: int) -> list[dict[str, Any]]
     synthetic = SyntheticLines(size, degree)
     witness, distinct = _prepared(bench, synthetic, bench.parameters.distinct)
     entry: dict[str, Any] = {"codes": size, "degree": degree}
-    return [entry | shape(synthetic.circuit, distinct[0]) | timings(bench, witness, distinct)]
+    return [
+        entry
+        | shape(synthetic.circuit, distinct[0])
+        | timings(bench, bench.generators, witness, distinct)
+    ]
 
 
 def _measure_lines(bench: Bench, lines: int, degree: int) -> list[dict[str, Any]]:
     synthetic = SyntheticLines(LINE_CODES, degree, lines)
     witness, distinct = _prepared(bench, synthetic, bench.parameters.distinct)
     entry: dict[str, Any] = {"lines": lines, "degree": degree}
-    return [entry | shape(synthetic.circuit, distinct[0]) | timings(bench, witness, distinct)]
+    return [
+        entry
+        | shape(synthetic.circuit, distinct[0])
+        | timings(bench, bench.generators, witness, distinct)
+    ]
 
 
 def _measure_batches(bench: Bench) -> list[dict[str, Any]]:

@@ -10,6 +10,7 @@ from random import Random
 from typing import Any
 
 from bench.cases import Case, Submission, Witness, cases, prove_encoded, submissions, witness_of
+from bench.code import PLAIN, codes, using
 from bench.tasks import Bench, Task
 from bench.timing import Operation
 from zk.commitment import commit
@@ -46,12 +47,13 @@ def verify_many(generators: Generators, batch: Sequence[Submission]) -> None:
 
 def timings(
     bench: Bench,
+    g: Generators,
     witness: Witness,
     distinct: Sequence[Submission],
     more: Mapping[str, Operation] | None = None,
 ) -> dict[str, Any]:
     """Proving, verifying warm, one claim of a batch, and ``more``."""
-    g, parameters = bench.generators, bench.parameters
+    parameters = bench.parameters
     batch = list(islice(cycle(distinct), parameters.batch))
     operations = {
         "prove": Operation(lambda: prove_encoded(witness, g)),
@@ -63,8 +65,12 @@ def timings(
     return found | {name: measurement.as_json() for name, measurement in measured.items()}
 
 
-def _measure(bench: Bench, case: Case) -> list[dict[str, Any]]:
-    g = bench.generators
+def _measure(bench: Bench, case: Case, code: str) -> list[dict[str, Any]]:
+    with using(code) as generators:
+        return _measure_with(bench, generators, case, code)
+
+
+def _measure_with(bench: Bench, g: Generators, case: Case, code: str) -> list[dict[str, Any]]:
     start = time.perf_counter()
     statement = case.statement()
     compile_seconds = time.perf_counter() - start
@@ -76,18 +82,25 @@ def _measure(bench: Bench, case: Case) -> list[dict[str, Any]]:
     # The same generators without tables: what a process pays that sees this circuit only once.
     bare = Generators(g.group)
     bare.public_points(circuit.wires, circuit.slots)
-    entry = {"case": case.title, "statement": case.name, "limits": case.has_limits}
+    entry: dict[str, Any] = {"case": case.title, "statement": case.name, "code": code}
+    entry["limits"] = case.has_limits
     more = {
         "verify_cold": Operation(lambda: verify_one(bare, distinct[0])),
         "commit": Operation(lambda: [commit(g, opening) for opening in witness.openings]),
     }
-    entry |= shape(circuit, distinct[0]) | timings(bench, witness, distinct, more)
+    entry |= shape(circuit, distinct[0]) | timings(bench, g, witness, distinct, more)
     entry["compile_seconds"] = round(compile_seconds, 6)
     return [entry]
 
 
 def _measure_degree(bench: Bench, case: Case, degree: int) -> list[dict[str, Any]]:
-    g = bench.generators
+    with using(PLAIN) as generators:
+        return _measure_degree_with(bench, generators, case, degree)
+
+
+def _measure_degree_with(
+    bench: Bench, g: Generators, case: Case, degree: int
+) -> list[dict[str, Any]]:
     statement = case.statement(degree)
     circuit = statement.circuit
     g.warm(circuit.wires, circuit.slots)
@@ -96,17 +109,22 @@ def _measure_degree(bench: Bench, case: Case, degree: int) -> list[dict[str, Any
     entry = {"case": case.title, "statement": case.name, "limits": case.has_limits}
     entry |= {"degree": degree, "is_default": degree == case.default_degree}
     entry |= shape(circuit, distinct[0])
-    entry |= timings(bench, witness, distinct)
+    entry |= timings(bench, g, witness, distinct)
     return [entry]
 
 
 def macro_tasks(bench: Bench) -> list[Task]:
-    """One task a case."""
-    return [Task(f"claims: {case.title}", partial(_measure, bench, case)) for case in cases()]
+    """One task a code and case."""
+    return [
+        Task(f"claims: {case.title}, {code}", partial(_measure, bench, case, code))
+        for code in codes()
+        for case in cases()
+    ]
 
 
 def degree_tasks(bench: Bench) -> list[Task]:
-    """One task a case and degree."""
+    """One task a case and degree, with the code that every installation has: the degrees that ship
+    are chosen by it."""
     return [
         Task(f"degrees: {case.title}, D ≤ {degree}", partial(_measure_degree, bench, case, degree))
         for case in cases()

@@ -68,8 +68,9 @@ def _legend_below(figure: Figure, axis: Axes) -> None:
 
 def plot_targets(results: Results) -> Figure:
     """Units a wire, every sample a dot, the median a bar, the target a line."""
-    figure = Figure(figsize=(11, 3.2), layout="constrained", facecolor="white")
     listed = entries(results, "macro")
+    height = max(3.2, 0.35 * len(listed))
+    figure = Figure(figsize=(11, height), layout="constrained", facecolor="white")
     for place, (operation, target) in enumerate(TARGETS, start=1):
         axis = figure.add_subplot(1, 3, place)
         axis.set_title(f"{operation}: units a wire, at most {target}")
@@ -83,7 +84,8 @@ def plot_targets(results: Results) -> Figure:
             axis.barh(row, measured["units"] / n, color=colour, alpha=0.35)
             axis.plot(samples, [row] * len(samples), ".", color=colour, markersize=4)
         axis.axvline(target, color="black", linestyle="--", linewidth=1)
-        axis.set_yticks(range(len(listed)), [entry["case"] for entry in listed])
+        names = [f"{entry['case']}, {entry['code']}" for entry in listed]
+        axis.set_yticks(range(len(listed)), names if place == 1 else [])
         axis.invert_yaxis()
         axis.set_xlim(0, None)
     return figure

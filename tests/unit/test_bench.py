@@ -8,7 +8,6 @@ import os
 import re
 import time
 from collections.abc import Callable
-from contextlib import nullcontext
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -19,7 +18,8 @@ import pytest
 
 from bench import timing
 from bench.cases import DAY, Case, Submission, cases, submissions
-from bench.floor import Watch, group_operations, shares, without_compiled_code
+from bench.code import COMPILED, PLAIN, codes, using
+from bench.floor import Watch, group_operations, shares
 from bench.fresh import peak_bytes
 from bench.growth import SyntheticLines
 from bench.leakage import crop, extreme_wires, priced_sales, priced_witnesses, welch
@@ -207,10 +207,10 @@ def rejected(generators: Generators, batch: list[Submission]) -> None:
         verify_many(generators, batch)
 
 
-@pytest.mark.parametrize("is_plain", [False, True])
-def test_the_shares_of_a_verifier_sum_to_one(is_plain: bool) -> None:
-    with without_compiled_code() if is_plain else nullcontext(generators_of(load_group())) as g:
-        assert g.group.name == "libsecp256k1" or not is_plain
+@pytest.mark.parametrize("code", codes())
+def test_the_shares_of_a_verifier_sum_to_one(code: str) -> None:
+    with using(code) as g:
+        assert g.group.name == ("native" if code == COMPILED else "libsecp256k1")
         case = cases()[0]
         (made,) = submissions(case, case.statement(), g, 1)
         found = shares(g, lambda: verify_one(g, made), 3)
@@ -364,6 +364,7 @@ def results() -> dict[str, Any]:
     proved = {"n": 10, "D": 5, "E": 12, "bytes": 615, "batch_size": 256, "distinct": 256} | timed
     named = {"case": "line", "statement": "line", "limits": False}
     macro = named | proved | {
+        "code": PLAIN,
         "verify_cold": measurement(20.0), "commit": measurement(3.0), "compile_seconds": 0.002,
     }  # fmt: skip
     process = {
@@ -425,10 +426,10 @@ def test_tables_tell_what_is_met_and_what_is_missed(results: dict[str, Any]) -> 
     assert "| `line` | plain | 256 | 50 % | 10 % | 20 % | 10 % | 10 % |" in made["shares"]
     assert "| 3 | 5 | 10 | 615 | 30.0 |" in made["lines"]
     assert "615 bytes" in made[""]
-    assert "**missed** by `line`, verify: 1.70 n, target 1.6 n." in made[""]
+    assert "**missed** by `line`, plain, verify: 1.70 n, target 1.6 n." in made[""]
     assert "first verdict in 500.0 ms to 500.0 ms" in made[""]
     assert "(**1.70 n**)" in made["degrees"]
-    assert missed_targets(results) == ["`line`, verify: 1.70 n, target 1.6 n"]
+    assert missed_targets(results) == ["`line`, plain, verify: 1.70 n, target 1.6 n"]
     results["sections"]["macro"][0]["verify"] = measurement(15.0)
     assert missed_targets(results) == []
     assert "; all met." in blocks(results)[""]
@@ -519,6 +520,7 @@ def test_the_results_are_of_a_full_run_of_the_circuits_that_ship() -> None:
     results = read_results(LATEST)
     assert results["size"] == "full"
     measured = {e["case"]: (e["n"], e["D"], e["E"]) for e in entries(results, "macro")}
+    assert {e["code"] for e in entries(results, "macro")} == {COMPILED, PLAIN}
     current = {}
     for case in cases():
         circuit = case.statement().circuit
