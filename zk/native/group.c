@@ -39,6 +39,7 @@ typedef struct {
 #define NAF_WIDTH 5
 #define NAF_TABLE 8 /* P, 3P, ... 15P */
 #define NAF_DIGITS ((HALF_BITS + 1 + NAF_WIDTH - 1) / NAF_WIDTH) /* at most, that are not zero */
+#define FEW_BUCKETS ((size_t)FIXED_BUCKETS + HALF_BITS + 1) /* by digit, and by place */
 #define MAX_TERMS (1 << 24)
 
 /* -- points ------------------------------------------------------------------------------------ */
@@ -213,6 +214,30 @@ static void invert_all(fe *out, const fe *in, int count) {
     out[0] = inverse;
 }
 
+/* All memory of a sum is one block: what is laid out is counted first and placed then. With many blocks,
+   C libraries give memory back and ask for it anew at each sum, which takes a third of the time of
+   one over a hundred points (measured). */
+typedef struct {
+    unsigned char *block; /* none while counting */
+    size_t used;
+} arena;
+
+static void *take(arena *a, size_t count, size_t size) {
+    void *place = a->block ? a->block + a->used : NULL;
+    a->used += (count * size + 63) / 64 * 64;
+    return place;
+}
+
+/* Returns 0 without memory. */
+static int place_block(arena *a) {
+    a->block = malloc(a->used ? a->used : 1);
+    a->used = 0;
+    return a->block != NULL;
+}
+
+/* The weighted sum of buckets treats them in rows of so many. */
+#define ROW 16
+
 /* Room for sorting ``entries`` points into ``buckets`` and for summing those. */
 typedef struct {
     affine *points, *sums;
@@ -225,32 +250,21 @@ typedef struct {
 
 #define ROUND_UP(count) (((count) / 2 + LANES) / LANES * LANES)
 
-static int workspace_make(workspace *w, size_t entries, size_t buckets, int has_lanes) {
+static void workspace_lay_out(
+    workspace *w, arena *a, size_t entries, size_t buckets, int has_lanes) {
     const size_t most = entries > 2 * buckets + 2 ? entries : 2 * buckets + 2;
-    w->points = malloc(most * sizeof *w->points);
-    w->sums = malloc((2 * buckets + 2) * sizeof *w->sums);
+    w->points = take(a, most, sizeof *w->points);
+    w->sums = take(a, 2 * buckets + 2, sizeof *w->sums);
     /* An element in lanes has five words, not four. */
-    w->products = malloc(ROUND_UP(most) * 5 * sizeof(uint64_t));
-    w->start = malloc(4 * (buckets + 1) * sizeof *w->start);
-    w->is_there = malloc(buckets + 1);
-    w->first = malloc(2 * ROUND_UP(most) * sizeof *w->first);
+    w->products = take(a, ROUND_UP(most), 5 * sizeof(uint64_t));
+    w->start = take(a, buckets, sizeof *w->start);
+    w->length = take(a, buckets, sizeof *w->length);
+    w->group_start = take(a, buckets + ROW, sizeof *w->group_start);
+    w->group_length = take(a, buckets + ROW, sizeof *w->group_length);
+    w->is_there = take(a, buckets + ROW, 1);
+    w->first = take(a, ROUND_UP(most), sizeof *w->first);
+    w->to = take(a, ROUND_UP(most), sizeof *w->to);
     w->has_lanes = has_lanes;
-    if (w->start) {
-        w->length = w->start + (buckets + 1);
-        w->group_start = w->length + (buckets + 1);
-        w->group_length = w->group_start + (buckets + 1);
-    }
-    if (w->first) w->to = w->first + ROUND_UP(most);
-    return w->points && w->sums && w->products && w->start && w->is_there && w->first;
-}
-
-static void workspace_free(workspace *w) {
-    free(w->points);
-    free(w->sums);
-    free(w->products);
-    free(w->start);
-    free(w->is_there);
-    free(w->first);
 }
 
 #if HAS_LANES
@@ -438,8 +452,6 @@ static void weigh_in_turn(jacobian *r, const affine *points, const uint8_t *is_t
    weighted sum of the rows plus that of the columns, and rows and columns are sums without weights:
    two affine additions a bucket instead of two Jacobian ones. ``w->points`` is written over behind
    the buckets. */
-#define ROW 16
-
 static void weigh_buckets(jacobian *r, workspace *w, size_t buckets) {
     const size_t rows = buckets / ROW, groups = rows + ROW;
     if (buckets % ROW || rows < (w->has_lanes ? 8 : 16)) { /* measured */
@@ -609,61 +621,75 @@ static int non_adjacent(int8_t *digits, const half *h) {
 
 /* -- sums of multiples ------------------------------------------------------------------------- */
 
-/* P, 3P, ... 15P for each of ``count`` points into ``multiples``; ``w`` has room for 8 points and 4
-   buckets for each. From 2P, 4P and 8P, since sums of pairs share inversions and doublings would not.
-   Returns 0 without memory. */
-static int odd_multiples(
-    affine *multiples, workspace *w, const unsigned char *points, size_t count) {
-    jacobian *wide = malloc(3 * count * sizeof *wide);
-    affine *even = malloc(3 * count * sizeof *even);
-    fe *scratch = malloc(3 * count * sizeof *scratch);
-    const int is_possible = wide && even && scratch;
-    if (is_possible) {
-        for (size_t i = 0; i < count; i++) {
-            affine *p = &multiples[NAF_TABLE * i];
-            affine_load(p, points + POINT_BYTES * i);
-            jacobian_of(&wide[3 * i], p);
-            jacobian_double(&wide[3 * i], &wide[3 * i]);
-            jacobian_double(&wide[3 * i + 1], &wide[3 * i]);
-            jacobian_double(&wide[3 * i + 2], &wide[3 * i + 1]);
-        }
-        to_affine(even, wide, 3 * count, scratch);
-        for (size_t i = 0; i < 4 * count; i++) w->length[i] = 2;
-        make_room(w, 4 * count);
-        for (size_t i = 0; i < count; i++) {
-            const affine *p = &multiples[NAF_TABLE * i];
-            for (size_t k = 0; k < 4; k++) { /* 3 = 1 + 2, 5 = 1 + 4, 7 = -1 + 8, 9 = 1 + 8 */
-                const affine *q = &even[3 * i + (k < 3 ? k : 2)];
-                put(w, 4 * i + k, &p->x, &p->y, k == 2);
-                put(w, 4 * i + k, &q->x, &q->y, 0);
-            }
-        }
-        sum_buckets(w, w->points, w->start, w->length, 4 * count);
-        for (size_t i = 0; i < 4 * count; i++) {
-            multiples[NAF_TABLE * (i / 4) + 1 + i % 4] = w->points[w->start[i]];
-        }
-        for (size_t i = 0; i < 3 * count; i++) w->length[i] = 2;
-        make_room(w, 3 * count);
-        for (size_t i = 0; i < count; i++) {
-            const affine *q = &even[3 * i + 2];
-            for (size_t k = 0; k < 3; k++) { /* 11 = 3 + 8, 13 = 5 + 8, 15 = 7 + 8 */
-                const affine *p = &multiples[NAF_TABLE * i + 1 + k];
-                put(w, 3 * i + k, &p->x, &p->y, 0);
-                put(w, 3 * i + k, &q->x, &q->y, 0);
-            }
-        }
-        sum_buckets(w, w->points, w->start, w->length, 3 * count);
-        for (size_t i = 0; i < 3 * count; i++) {
-            multiples[NAF_TABLE * (i / 3) + 5 + i % 3] = w->points[w->start[i]];
-        }
-    }
-    free(wide);
-    free(even);
-    free(scratch);
-    return is_possible;
+typedef int8_t naf[HALF_BITS + 2];
+
+/* Room for `sum_few`. */
+typedef struct {
+    workspace w;
+    affine *multiples;
+    fe *twins; /* beta * x of each */
+    naf *digits;
+    int16_t *fixed_digits;
+    jacobian *wide; /* 2P, 4P and 8P */
+    affine *even;
+    fe *scratch;
+} room_for_few;
+
+static void few_lay_out(room_for_few *m, arena *a, size_t fixed, size_t count, int has_lanes) {
+    const size_t entries = FIXED_MULTIPLES * fixed + 2 * NAF_DIGITS * count;
+    const size_t buckets = 4 * count > FEW_BUCKETS ? 4 * count : FEW_BUCKETS;
+    workspace_lay_out(&m->w, a, entries, buckets, has_lanes);
+    m->multiples = take(a, NAF_TABLE * count, sizeof *m->multiples);
+    m->twins = take(a, NAF_TABLE * count, sizeof *m->twins);
+    m->digits = take(a, 2 * count, sizeof *m->digits);
+    m->fixed_digits = take(a, FIXED_MULTIPLES * fixed, sizeof *m->fixed_digits);
+    m->wide = take(a, 3 * count, sizeof *m->wide);
+    m->even = take(a, 3 * count, sizeof *m->even);
+    m->scratch = take(a, 3 * count, sizeof *m->scratch);
 }
 
-typedef int8_t naf[HALF_BITS + 2];
+/* P, 3P, ... 15P for each point. From 2P, 4P and 8P, since sums of pairs share inversions and doublings
+   would not. */
+static void odd_multiples(room_for_few *m, const unsigned char *points, size_t count) {
+    workspace *w = &m->w;
+    for (size_t i = 0; i < count; i++) {
+        affine *p = &m->multiples[NAF_TABLE * i];
+        affine_load(p, points + POINT_BYTES * i);
+        jacobian_of(&m->wide[3 * i], p);
+        jacobian_double(&m->wide[3 * i], &m->wide[3 * i]);
+        jacobian_double(&m->wide[3 * i + 1], &m->wide[3 * i]);
+        jacobian_double(&m->wide[3 * i + 2], &m->wide[3 * i + 1]);
+    }
+    to_affine(m->even, m->wide, 3 * count, m->scratch);
+    for (size_t i = 0; i < 4 * count; i++) w->length[i] = 2;
+    make_room(w, 4 * count);
+    for (size_t i = 0; i < count; i++) {
+        const affine *p = &m->multiples[NAF_TABLE * i];
+        for (size_t k = 0; k < 4; k++) { /* 3 = 1 + 2, 5 = 1 + 4, 7 = -1 + 8, 9 = 1 + 8 */
+            const affine *q = &m->even[3 * i + (k < 3 ? k : 2)];
+            put(w, 4 * i + k, &p->x, &p->y, k == 2);
+            put(w, 4 * i + k, &q->x, &q->y, 0);
+        }
+    }
+    sum_buckets(w, w->points, w->start, w->length, 4 * count);
+    for (size_t i = 0; i < 4 * count; i++) {
+        m->multiples[NAF_TABLE * (i / 4) + 1 + i % 4] = w->points[w->start[i]];
+    }
+    for (size_t i = 0; i < 3 * count; i++) w->length[i] = 2;
+    make_room(w, 3 * count);
+    for (size_t i = 0; i < count; i++) {
+        const affine *q = &m->even[3 * i + 2];
+        for (size_t k = 0; k < 3; k++) { /* 11 = 3 + 8, 13 = 5 + 8, 15 = 7 + 8 */
+            const affine *p = &m->multiples[NAF_TABLE * i + 1 + k];
+            put(w, 3 * i + k, &p->x, &p->y, 0);
+            put(w, 3 * i + k, &q->x, &q->y, 0);
+        }
+    }
+    sum_buckets(w, w->points, w->start, w->length, 3 * count);
+    for (size_t i = 0; i < 3 * count; i++) {
+        m->multiples[NAF_TABLE * (i / 3) + 5 + i % 3] = w->points[w->start[i]];
+    }
+}
 
 /* Fixed bases, and few points by Strauss' method: a bucket for every digit of the former, and one for
    every place of the latter's digits, so that all share inversions. Returns 0 without memory. */
@@ -671,72 +697,83 @@ static int sum_few(
     jacobian *r, const unsigned char *fixed_scalars, const unsigned char *const *bases,
     size_t fixed, const unsigned char *scalars, const unsigned char *points, size_t count,
     int has_lanes) {
-    const size_t buckets = FIXED_BUCKETS + HALF_BITS + 1;
-    workspace w;
-    const int has_workspace = workspace_make(
-        &w, FIXED_MULTIPLES * fixed + 2 * NAF_DIGITS * count,
-        4 * count > buckets ? 4 * count : buckets, has_lanes);
-    affine *multiples = malloc((count * NAF_TABLE + 1) * sizeof *multiples);
-    fe *twins = malloc((count * NAF_TABLE + 1) * sizeof *twins); /* beta * x */
-    naf *digits = malloc((2 * count + 1) * sizeof *digits);
-    int16_t *fixed_digits = malloc((FIXED_MULTIPLES * fixed + 1) * sizeof *fixed_digits);
-    const int is_possible = has_workspace && multiples && twins && digits && fixed_digits &&
-        (!count || odd_multiples(multiples, &w, points, count));
-    if (is_possible) {
-        memset(w.length, 0, buckets * sizeof *w.length);
-        for (size_t i = 0; i < fixed; i++) {
-            int carry = 0;
-            for (int j = 0; j < FIXED_MULTIPLES; j++) {
-                int digit = carry + (j < SCALAR_BYTES ? fixed_scalars[SCALAR_BYTES * i + j] : 0);
-                carry = digit > FIXED_BUCKETS;
-                digit -= carry << FIXED_WIDTH;
-                fixed_digits[FIXED_MULTIPLES * i + j] = (int16_t)digit;
-                if (digit) w.length[abs(digit) - 1]++;
-            }
+    room_for_few m;
+    arena a = {NULL, 0};
+    few_lay_out(&m, &a, fixed, count, has_lanes);
+    if (!place_block(&a)) return 0;
+    few_lay_out(&m, &a, fixed, count, has_lanes);
+    if (count) odd_multiples(&m, points, count);
+    memset(m.w.length, 0, FEW_BUCKETS * sizeof *m.w.length);
+    for (size_t i = 0; i < fixed; i++) {
+        int carry = 0;
+        for (int j = 0; j < FIXED_MULTIPLES; j++) {
+            int digit = carry + (j < SCALAR_BYTES ? fixed_scalars[SCALAR_BYTES * i + j] : 0);
+            carry = digit > FIXED_BUCKETS;
+            digit -= carry << FIXED_WIDTH;
+            m.fixed_digits[FIXED_MULTIPLES * i + j] = (int16_t)digit;
+            if (digit) m.w.length[abs(digit) - 1]++;
         }
-        for (size_t i = 0; i < count; i++) {
-            half low, high;
-            split_scalar(&low, &high, scalars + SCALAR_BYTES * i);
-            non_adjacent(digits[2 * i], &low);
-            non_adjacent(digits[2 * i + 1], &high);
-            for (int at = 0; at <= HALF_BITS; at++) {
-                w.length[FIXED_BUCKETS + at] += (digits[2 * i][at] != 0) + (digits[2 * i + 1][at] != 0);
-            }
-        }
-        for (size_t i = 0; i < count * NAF_TABLE; i++) fe_mul(&twins[i], &multiples[i].x, &BETA);
-        make_room(&w, buckets);
-        for (size_t i = 0; i < FIXED_MULTIPLES * fixed; i++) {
-            const int digit = fixed_digits[i];
-            if (!digit) continue;
-            affine p;
-            affine_load(&p, bases[i / FIXED_MULTIPLES] + POINT_BYTES * (i % FIXED_MULTIPLES));
-            put(&w, (size_t)abs(digit) - 1, &p.x, &p.y, digit < 0);
-        }
-        for (size_t i = 0; i < 2 * count; i++) {
-            for (size_t at = 0; at <= HALF_BITS; at++) {
-                const int digit = digits[i][at];
-                if (!digit) continue;
-                const size_t place = NAF_TABLE * (i / 2) + (size_t)(abs(digit) >> 1);
-                put(&w, FIXED_BUCKETS + at, i & 1 ? &twins[place] : &multiples[place].x,
-                    &multiples[place].y, digit < 0);
-            }
-        }
-        sum_buckets(&w, w.points, w.start, w.length, buckets);
-        jacobian total = {.is_identity = 1}, weighed = {.is_identity = 1};
-        for (size_t at = HALF_BITS + 1; at-- > 0;) {
-            jacobian_double(&total, &total);
-            const size_t b = FIXED_BUCKETS + at;
-            if (w.length[b]) jacobian_add_affine(&total, &total, &w.points[w.start[b]]);
-        }
-        if (fixed) weigh_buckets(&weighed, &w, FIXED_BUCKETS);
-        jacobian_add(r, &total, &weighed);
     }
-    workspace_free(&w);
-    free(multiples);
-    free(twins);
-    free(digits);
-    free(fixed_digits);
-    return is_possible;
+    for (size_t i = 0; i < count; i++) {
+        half low, high;
+        split_scalar(&low, &high, scalars + SCALAR_BYTES * i);
+        non_adjacent(m.digits[2 * i], &low);
+        non_adjacent(m.digits[2 * i + 1], &high);
+        for (int at = 0; at <= HALF_BITS; at++) {
+            m.w.length[FIXED_BUCKETS + at] += (m.digits[2 * i][at] != 0) + (m.digits[2 * i + 1][at] != 0);
+        }
+    }
+    for (size_t i = 0; i < count * NAF_TABLE; i++) fe_mul(&m.twins[i], &m.multiples[i].x, &BETA);
+    make_room(&m.w, FEW_BUCKETS);
+    for (size_t i = 0; i < FIXED_MULTIPLES * fixed; i++) {
+        const int digit = m.fixed_digits[i];
+        if (!digit) continue;
+        affine p;
+        affine_load(&p, bases[i / FIXED_MULTIPLES] + POINT_BYTES * (i % FIXED_MULTIPLES));
+        put(&m.w, (size_t)abs(digit) - 1, &p.x, &p.y, digit < 0);
+    }
+    for (size_t i = 0; i < 2 * count; i++) {
+        for (size_t at = 0; at <= HALF_BITS; at++) {
+            const int digit = m.digits[i][at];
+            if (!digit) continue;
+            const size_t place = NAF_TABLE * (i / 2) + (size_t)(abs(digit) >> 1);
+            put(&m.w, FIXED_BUCKETS + at, i & 1 ? &m.twins[place] : &m.multiples[place].x,
+                &m.multiples[place].y, digit < 0);
+        }
+    }
+    sum_buckets(&m.w, m.w.points, m.w.start, m.w.length, FEW_BUCKETS);
+    jacobian total = {.is_identity = 1}, weighed = {.is_identity = 1};
+    for (size_t at = HALF_BITS + 1; at-- > 0;) {
+        jacobian_double(&total, &total);
+        const size_t b = FIXED_BUCKETS + at;
+        if (m.w.length[b]) jacobian_add_affine(&total, &total, &m.w.points[m.w.start[b]]);
+    }
+    if (fixed) weigh_buckets(&weighed, &m.w, FIXED_BUCKETS);
+    jacobian_add(r, &total, &weighed);
+    free(a.block);
+    return 1;
+}
+
+/* Room for `sum_many`. */
+typedef struct {
+    workspace w;
+    affine *halves;
+    fe *twins; /* beta * x of each */
+    half *parts;
+    int32_t *digits;
+    uint8_t *carries;
+    jacobian *sums;
+} room_for_many;
+
+static void many_lay_out(
+    room_for_many *m, arena *a, size_t count, size_t buckets, size_t places, int has_lanes) {
+    workspace_lay_out(&m->w, a, 2 * count, buckets, has_lanes);
+    m->halves = take(a, count, sizeof *m->halves);
+    m->twins = take(a, count, sizeof *m->twins);
+    m->parts = take(a, 2 * count, sizeof *m->parts);
+    m->digits = take(a, 2 * count, sizeof *m->digits);
+    m->carries = take(a, 2 * count, sizeof *m->carries);
+    m->sums = take(a, places, sizeof *m->sums);
 }
 
 /* Pippenger over both halves of every scalar. Returns 0 without memory. */
@@ -744,59 +781,47 @@ static int sum_many(
     jacobian *r, const unsigned char *scalars, const unsigned char *points, size_t count,
     int width, int has_lanes) {
     const size_t entries = 2 * count, buckets = (size_t)1 << (width - 1);
-    workspace w;
-    const int has_workspace = workspace_make(&w, entries, buckets, has_lanes);
-    affine *halves = malloc(count * sizeof *halves);
-    fe *twins = malloc(count * sizeof *twins); /* beta * x */
-    half *parts = malloc(entries * sizeof *parts);
-    int32_t *digits = malloc(entries * sizeof *digits);
-    uint8_t *carries = calloc(entries, 1);
     /* Digits from the lowest place up, the sums joined from the highest down. A half is below 2^128
        and has HALF_BITS with its carry. */
     const int places = HALF_BITS / width + 1;
-    jacobian *sums = malloc((size_t)places * sizeof *sums);
-    const int is_possible =
-        has_workspace && halves && twins && parts && digits && carries && sums;
-    if (is_possible) {
-        for (size_t i = 0; i < count; i++) {
-            split_scalar(&parts[2 * i], &parts[2 * i + 1], scalars + SCALAR_BYTES * i);
-            affine_load(&halves[i], points + POINT_BYTES * i);
-            fe_mul(&twins[i], &halves[i].x, &BETA);
-        }
-        for (int place = 0; place < places; place++) {
-            memset(w.length, 0, buckets * sizeof *w.length);
-            for (size_t i = 0; i < entries; i++) {
-                int32_t digit = (int32_t)bits_at(parts[i].n, 3, place * width, width);
-                digit += carries[i];
-                carries[i] = digit > (int32_t)buckets;
-                digit -= carries[i] << width;
-                digits[i] = parts[i].is_negative ? -digit : digit;
-                if (digit) w.length[abs(digit) - 1]++;
-            }
-            make_room(&w, buckets);
-            for (size_t i = 0; i < entries; i++) {
-                if (!digits[i]) continue;
-                put(&w, (size_t)abs(digits[i]) - 1, i & 1 ? &twins[i / 2] : &halves[i / 2].x,
-                    &halves[i / 2].y, digits[i] < 0);
-            }
-            sum_buckets(&w, w.points, w.start, w.length, buckets);
-            weigh_buckets(&sums[place], &w, buckets);
-        }
-        jacobian total = sums[places - 1];
-        for (int place = places - 1; place-- > 0;) {
-            for (int bit = 0; bit < width; bit++) jacobian_double(&total, &total);
-            jacobian_add(&total, &total, &sums[place]);
-        }
-        *r = total;
+    room_for_many m;
+    arena a = {NULL, 0};
+    many_lay_out(&m, &a, count, buckets, (size_t)places, has_lanes);
+    if (!place_block(&a)) return 0;
+    many_lay_out(&m, &a, count, buckets, (size_t)places, has_lanes);
+    memset(m.carries, 0, entries);
+    for (size_t i = 0; i < count; i++) {
+        split_scalar(&m.parts[2 * i], &m.parts[2 * i + 1], scalars + SCALAR_BYTES * i);
+        affine_load(&m.halves[i], points + POINT_BYTES * i);
+        fe_mul(&m.twins[i], &m.halves[i].x, &BETA);
     }
-    workspace_free(&w);
-    free(halves);
-    free(twins);
-    free(parts);
-    free(digits);
-    free(carries);
-    free(sums);
-    return is_possible;
+    for (int place = 0; place < places; place++) {
+        memset(m.w.length, 0, buckets * sizeof *m.w.length);
+        for (size_t i = 0; i < entries; i++) {
+            int32_t digit = (int32_t)bits_at(m.parts[i].n, 3, place * width, width);
+            digit += m.carries[i];
+            m.carries[i] = digit > (int32_t)buckets;
+            digit -= m.carries[i] << width;
+            m.digits[i] = m.parts[i].is_negative ? -digit : digit;
+            if (digit) m.w.length[abs(digit) - 1]++;
+        }
+        make_room(&m.w, buckets);
+        for (size_t i = 0; i < entries; i++) {
+            if (!m.digits[i]) continue;
+            put(&m.w, (size_t)abs(m.digits[i]) - 1, i & 1 ? &m.twins[i / 2] : &m.halves[i / 2].x,
+                &m.halves[i / 2].y, m.digits[i] < 0);
+        }
+        sum_buckets(&m.w, m.w.points, m.w.start, m.w.length, buckets);
+        weigh_buckets(&m.sums[place], &m.w, buckets);
+    }
+    jacobian total = m.sums[places - 1];
+    for (int place = places - 1; place-- > 0;) {
+        for (int bit = 0; bit < width; bit++) jacobian_double(&total, &total);
+        jacobian_add(&total, &total, &m.sums[place]);
+    }
+    *r = total;
+    free(a.block);
+    return 1;
 }
 
 /* Below so many points, Strauss; above, buckets of a width that grows with the number (measured). */
