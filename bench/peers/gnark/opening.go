@@ -19,11 +19,15 @@ import (
 // as polynomials at a challenge, which adds a Pedersen commitment to the proof).
 //
 // All bases are fixed, so that there are no doublings: the digits of r, code and price are taken
-// windowBits at a time, each window chooses one of 2^windowBits constant points, and these are added.
-// The digits of the price are those that prove its range. Window k's points are shifted by 2^k·G, the
-// last one's back by the sum of these (G is the curve's standard generator): none is the point at
-// infinity, and equal or opposite points to add, for which gnark's addition is not made, would be a
-// linear relation between G, H, J_1 and J_2, which nobody knows.
+// windowBits at a time, each window chooses one of its constant points, and these are added. With
+// digits d = ±1 in place of b = 0, 1, as Σ b·B = Σ B/2 + Σ d·B/2, half of a window's points are the
+// others' opposites: constants are chosen among the one half. The price's digits are those that
+// prove its range.
+//
+// gnark's addition is not made for equal or opposite points. Here these would be a linear relation
+// between H, J_1 and J_2, which nobody knows: the sum, begun with Σ B/2, has J_1 or J_2 in it with a
+// factor that is not 0 (half of 2^24 − 1 beside r's windows, half of the cap beside the code's, the
+// code itself beside the price's), the window's point has not.
 //
 // Public is what 33 bytes of a compressed point say: x in two halves, the upper with y's parity. So
 // the verifier takes no square roots.
@@ -31,7 +35,7 @@ import (
 const (
 	scalarBits = 256
 	pointBytes = 33
-	windowBits = 6 // fewest constraints of 4, 5, 6 and 7
+	windowBits = 7
 )
 
 type field = emulated.Field[emulated.Secp256k1Fp]
@@ -70,69 +74,75 @@ func (c *openingCircuit) Define(api frontend.API) error {
 		for _, digit := range c.Blindings[i] {
 			api.AssertIsBoolean(digit)
 		}
-		digits := append([]frontend.Variable(nil), c.Blindings[i][:]...)
-		digits = append(digits, api.ToBinary(c.Codes[i], codeBits)...)
-		digits = append(digits, prices[i]...)
-		low, high := halves(api, base, sum(api, curve, base, digits, c.opening.bases(i)))
+		parts := c.opening.bases(i)
+		total := constant(base, half(parts))
+		for j, digits := range [][]frontend.Variable{
+			c.Blindings[i][:], api.ToBinary(c.Codes[i], codeBits), prices[i],
+		} {
+			for start := 0; start < len(digits); start += windowBits {
+				end := min(start+windowBits, len(digits))
+				total = curve.Add(total, choose(api, base, digits[start:end], parts[j][start:end]))
+			}
+		}
+		low, high := halves(api, base, total)
 		api.AssertIsEqual(low, c.Points[2*i])
 		api.AssertIsEqual(high, c.Points[2*i+1])
 	}
 	return nil
 }
 
-// sum of the bases whose digit is 1.
-func sum(api frontend.API, curve *curveGadget, base *field, digits []frontend.Variable, bases []secp256k1.G1Affine) *point {
-	_, shift := secp256k1.Generators()
-	var total *point
-	var shifts secp256k1.G1Affine // of the windows so far
-	for start := 0; start < len(digits); start += windowBits {
-		end := min(start+windowBits, len(digits))
-		if end == len(digits) {
-			shift.Neg(&shifts)
+// half of the sum of all bases.
+func half(parts [][]secp256k1.G1Affine) secp256k1.G1Affine {
+	var total secp256k1.G1Affine
+	for _, bases := range parts {
+		for i := range bases {
+			total.Add(&total, &bases[i])
 		}
-		chosen := choose(api, base, digits[start:end], window(shift, bases[start:end]))
-		if total == nil {
-			total = chosen
-		} else {
-			total = curve.Add(total, chosen)
-		}
-		shifts.Add(&shifts, &shift)
-		shift.Double(&shift)
 	}
-	return total
+	return *total.ScalarMultiplication(&total, oneHalf())
 }
 
-// window is shift plus every sum of bases; bit i of the place says whether base i is in it.
-func window(shift secp256k1.G1Affine, bases []secp256k1.G1Affine) []secp256k1.G1Affine {
-	all := []secp256k1.G1Affine{shift}
-	for i := range bases {
-		for _, before := range all {
+func oneHalf() *big.Int {
+	return new(big.Int).ModInverse(big.NewInt(2), scalar.Modulus())
+}
+
+func constant(base *field, p secp256k1.G1Affine) *point {
+	var x, y big.Int
+	return &point{X: *base.NewElement(p.X.BigInt(&x)), Y: *base.NewElement(p.Y.BigInt(&y))}
+}
+
+// choose Σ ±B/2 over the bases, with + where the digit is 1. Whether a digit is like the last one
+// chooses among the constants that have + for the last; the last one's sign is the sign of y. One
+// product for each constant serves both coordinates and all their limbs; the rest is linear.
+func choose(api frontend.API, base *field, digits []frontend.Variable, bases []secp256k1.G1Affine) *point {
+	last := len(digits) - 1
+	var top secp256k1.G1Affine
+	constants := []secp256k1.G1Affine{*top.ScalarMultiplication(&bases[last], oneHalf())}
+	isChosen := []frontend.Variable{1}
+	for i, digit := range digits[:last] {
+		both := api.Mul(digit, digits[last])
+		isLike := api.Add(api.Sub(1, digit, digits[last]), both, both)
+		var plus, minus secp256k1.G1Affine
+		plus.ScalarMultiplication(&bases[i], oneHalf())
+		minus.Neg(&plus)
+		for j, before := range constants {
+			constants[j].Add(&before, &minus)
 			var next secp256k1.G1Affine
-			all = append(all, *next.Add(&before, &bases[i]))
-		}
-	}
-	return all
-}
-
-// choose the constant point at the place that the digits spell. One product for each place serves
-// both coordinates and all their limbs; the rest is linear.
-func choose(api frontend.API, base *field, digits []frontend.Variable, points []secp256k1.G1Affine) *point {
-	isPlace := []frontend.Variable{1}
-	for _, digit := range digits {
-		for i, before := range isPlace {
-			with := api.Mul(before, digit)
-			isPlace[i] = api.Sub(before, with)
-			isPlace = append(isPlace, with)
+			constants = append(constants, *next.Add(&before, &plus))
+			with := api.Mul(isChosen[j], isLike)
+			isChosen[j] = api.Sub(isChosen[j], with)
+			isChosen = append(isChosen, with)
 		}
 	}
 	var xs, ys []*emulated.Element[emulated.Secp256k1Fp]
-	for i, p := range points {
-		var x, y big.Int
-		api.Compiler().MarkBoolean(isPlace[i]) // as a product of digits is
-		xs = append(xs, base.Select(isPlace[i], base.NewElement(p.X.BigInt(&x)), base.Zero()))
-		ys = append(ys, base.Select(isPlace[i], base.NewElement(p.Y.BigInt(&y)), base.Zero()))
+	for j := range constants {
+		p := constant(base, constants[j])
+		api.Compiler().MarkBoolean(isChosen[j]) // as a product of digits is
+		xs = append(xs, base.Select(isChosen[j], &p.X, base.Zero()))
+		ys = append(ys, base.Select(isChosen[j], &p.Y, base.Zero()))
 	}
-	return &point{X: *base.Sum(xs...), Y: *base.Sum(ys...)}
+	y := base.Sum(ys...)
+	return &point{X: *base.Sum(xs...), Y: *base.Select(digits[last], y, base.Neg(y))}
 }
 
 // halves of a point as the public inputs have it.
@@ -173,23 +183,25 @@ func newOpening(s *statement) (*opening, error) {
 }
 
 // bases of the digits of line i: of r, of the code, of the price.
-func (o *opening) bases(i int) []secp256k1.G1Affine {
-	var all []secp256k1.G1Affine
+func (o *opening) bases(i int) [][]secp256k1.G1Affine {
+	var all [][]secp256k1.G1Affine
 	for _, part := range []struct {
 		base secp256k1.G1Affine
 		bits int
 	}{{o.h, scalarBits}, {o.jCode, codeBits}} {
-		next := part.base
-		for range part.bits {
-			all = append(all, next)
-			next.Double(&next)
+		bases := make([]secp256k1.G1Affine, part.bits)
+		bases[0] = part.base
+		for j := 1; j < len(bases); j++ {
+			bases[j].Double(&bases[j-1])
 		}
+		all = append(all, bases)
 	}
-	for _, weight := range weights(o.statement.Caps[i]) {
-		var next secp256k1.G1Affine
-		all = append(all, *next.ScalarMultiplication(&o.jPrice, big.NewInt(weight)))
+	ofPrice := weights(o.statement.Caps[i])
+	bases := make([]secp256k1.G1Affine, len(ofPrice))
+	for j, weight := range ofPrice {
+		bases[j].ScalarMultiplication(&o.jPrice, big.NewInt(weight))
 	}
-	return all
+	return append(all, bases)
 }
 
 // decompress a point of 33 bytes.
