@@ -39,21 +39,24 @@ type backend interface {
 	prove(system constraint.ConstraintSystem, full gnarkwitness.Witness) ([]byte, error)
 	// verify is nil for a valid proof: bytes are decoded, points checked as gnark does by default.
 	verify(proof []byte, public fr.Vector) error
+	// prepare what follows from the verifying key.
+	prepare() error
 	newSystem() constraint.ConstraintSystem
 	provingKey() key
 	verifyingKey() key
 }
 
+// batchVerifier verifies many proofs together; nil if all are valid.
+type batchVerifier interface {
+	verifyBatch(proofs [][]byte, publics []fr.Vector) error
+}
+
 // key is something that gnark writes to and reads from a file.
 type key interface {
 	io.WriterTo
-	gnarkRaw
+	WriteRawTo(w io.Writer) (int64, error)
 	io.ReaderFrom
 	UnsafeReadFrom(r io.Reader) (int64, error)
-}
-
-type gnarkRaw interface {
-	WriteRawTo(w io.Writer) (int64, error)
 }
 
 func store(folder, name string, write func(io.Writer) (int64, error)) (int64, error) {
@@ -80,6 +83,7 @@ type groth16Backend struct {
 }
 
 func (b *groth16Backend) kind() string      { return "circuit" }
+func (b *groth16Backend) prepare() error    { return nil } // gnark does when it reads the key
 func (b *groth16Backend) provingKey() key   { return &b.proving }
 func (b *groth16Backend) verifyingKey() key { return &b.verifying }
 
@@ -96,7 +100,7 @@ func (b *groth16Backend) setUp(system constraint.ConstraintSystem) (string, erro
 	}
 	b.proving = *proving.(*groth16bn254.ProvingKey)
 	b.verifying = *verifying.(*groth16bn254.VerifyingKey)
-	return "by one party that could keep the secret randomness", nil
+	return "Set up by one party that could keep the secret randomness", nil
 }
 
 func (b *groth16Backend) prove(system constraint.ConstraintSystem, full gnarkwitness.Witness) ([]byte, error) {
@@ -146,6 +150,7 @@ type plonkBackend struct {
 }
 
 func (b *plonkBackend) kind() string      { return "universal" }
+func (b *plonkBackend) prepare() error    { return nil }
 func (b *plonkBackend) provingKey() key   { return &b.proving }
 func (b *plonkBackend) verifyingKey() key { return &b.verifying }
 
@@ -168,7 +173,7 @@ func (b *plonkBackend) setUp(system constraint.ConstraintSystem) (string, error)
 	}
 	b.proving = *proving.(*plonkbn254.ProvingKey)
 	b.verifying = *verifying.(*plonkbn254.VerifyingKey)
-	return fmt.Sprintf("universal string made here in %.2f s of the set-up", seconds), nil
+	return fmt.Sprintf("Universal string made here in %.2f s of the set-up", seconds), nil
 }
 
 func (b *plonkBackend) prove(system constraint.ConstraintSystem, full gnarkwitness.Witness) ([]byte, error) {

@@ -210,5 +210,6 @@ func (c *claim) notes() string {
 	case "lookup":
 		return "sets as tables of a lookup argument"
 	}
-	return "sets as polynomials in the circuit: a key for these sets"
+	return "sets as polynomials in the circuit: a key for these sets. Trees and lookups have more " +
+		"constraints at each N measured; a lookup adds a commitment to the proof"
 }

@@ -1,11 +1,13 @@
 // Command gnark-peer measures gnark on BN254 beside this project.
 //
-//	gnark-peer groth16|plonk list|merkle|lookup FOLDER
+//	gnark-peer groth16|plonk|folded list|merkle|lookup FOLDER
 //	gnark-peer groth16 opening FOLDER
 //
 // Groth16: Groth, "On the Size of Pairing-Based Non-interactive Arguments", EUROCRYPT 2016. PLONK:
 // Gabizon, Williamson, Ciobotaru, eprint 2019/953, over KZG. Both as github.com/consensys/gnark has
 // them; its documents are the package comments of that module.
+//
+// "folded" is Groth16 with a verifier that is written here: folded.go.
 //
 // The claim: claim.go. A line is committed to as Poseidon2(code + 2^24·price, blinding), Poseidon2
 // being gnark's two-to-one compression over BN254 (Grassi, Khovratovich, Schofnegger, eprint
@@ -24,7 +26,7 @@ import (
 
 func main() {
 	if len(os.Args) != 4 {
-		fmt.Fprintln(os.Stderr, "usage: gnark-peer groth16|plonk list|merkle|lookup|opening FOLDER")
+		fmt.Fprintln(os.Stderr, "usage: gnark-peer groth16|plonk|folded list|merkle|lookup|opening FOLDER")
 		os.Exit(2)
 	}
 	logger.Disable() // it would write to standard output
@@ -44,6 +46,8 @@ func newPeer(proofs, membership, folder string) (*peer, error) {
 	switch proofs {
 	case "groth16":
 		b = &groth16Backend{}
+	case "folded":
+		b = &foldedBackend{}
 	case "plonk":
 		b = &plonkBackend{}
 	default:

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/consensys/gnark-crypto/ecc"
+	"github.com/consensys/gnark-crypto/ecc/bn254/fr"
 	"github.com/consensys/gnark/constraint"
 	"github.com/consensys/gnark/frontend"
 )
@@ -85,7 +86,7 @@ func (p *peer) reply(q *question) (a answer, err error) {
 	case "verify":
 		return p.verify(q.Index)
 	case "batch":
-		return answer{"missing": "gnark has no verification of batches for this proof system"}, nil
+		return p.batch(q.Indices)
 	case "reject":
 		return p.reject(q.Index)
 	case "dishonest":
@@ -122,6 +123,9 @@ func (p *peer) setUp() (answer, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := p.backend.prepare(); err != nil {
+		return nil, err
+	}
 	seconds := time.Since(start).Seconds()
 	p.system = system
 	if _, err := store(p.folder, circuitFile, system.WriteTo); err != nil {
@@ -139,7 +143,7 @@ func (p *peer) setUp() (answer, error) {
 		"seconds": seconds, "setup": p.backend.kind(), "forgeable": true,
 		"proving_key_bytes": proving, "verifying_key_bytes": verifying,
 		"constraints": system.GetNbConstraints(),
-		"notes":       p.relation.notes() + "; " + randomness,
+		"notes":       p.relation.notes() + ". " + randomness,
 	}, nil
 }
 
@@ -148,6 +152,9 @@ func (p *peer) setUp() (answer, error) {
 func (p *peer) load() (answer, error) {
 	start := time.Now()
 	if err := restore(p.folder, verifyingKeyFile, p.backend.verifyingKey().ReadFrom); err != nil {
+		return nil, err
+	}
+	if err := p.backend.prepare(); err != nil {
 		return nil, err
 	}
 	return answer{"seconds": time.Since(start).Seconds()}, nil
@@ -247,6 +254,35 @@ func (p *peer) verify(index int) (answer, error) {
 	return answer{"seconds": time.Since(start).Seconds(), "accepted": accepted}, nil
 }
 
+func (p *peer) batch(indices []int) (answer, error) {
+	verifier, ok := p.backend.(batchVerifier)
+	if !ok {
+		return answer{"missing": "gnark verifies no batches of proofs"}, nil
+	}
+	found := make([]proof, len(indices))
+	for i, index := range indices {
+		var err error
+		if found[i], err = p.kept(index); err != nil {
+			return nil, err
+		}
+	}
+	start := time.Now()
+	accepted := p.acceptsAll(verifier, found)
+	return answer{"seconds": time.Since(start).Seconds(), "accepted": accepted}, nil
+}
+
+func (p *peer) acceptsAll(verifier batchVerifier, all []proof) bool {
+	proofs, publics := make([][]byte, len(all)), make([]fr.Vector, len(all))
+	for i := range all {
+		var err error
+		if publics[i], err = p.relation.public(all[i].commitments); err != nil {
+			return false
+		}
+		proofs[i] = all[i].data
+	}
+	return verifier.verifyBatch(proofs, publics) == nil
+}
+
 // reject tries the commitments in another order and in malformed ones, and the proof with a bit
 // changed or cut short.
 func (p *peer) reject(index int) (answer, error) {
@@ -266,6 +302,11 @@ func (p *peer) reject(index int) (answer, error) {
 		!p.accepts(found.data, found.commitments[1:]) &&
 		!p.accepts(proofChanged, found.commitments) &&
 		!p.accepts(found.data[:len(found.data)-1], found.commitments)
+	if verifier, ok := p.backend.(batchVerifier); ok {
+		wrong := proof{found.data, other}
+		rejected = rejected && p.acceptsAll(verifier, []proof{found, found}) &&
+			!p.acceptsAll(verifier, []proof{found, wrong, found})
+	}
 	return answer{"rejected": rejected}, nil
 }
 
