@@ -14,21 +14,40 @@ from gmpy2 import mpz
 from bench.cases import cases, witness_of
 from bench.tasks import Bench, Task
 from bench.timing import Operation
+from zk.backends import load_group
 from zk.backends.libsecp256k1 import Libsecp256k1
 from zk.evaluate import Point as EvaluationPoint
 from zk.evaluate import evaluator_of
-from zk.field import Scalar, powers
-from zk.group import FIXED_DIGIT_LIMIT, Point
+from zk.field import Scalar, encode_little, powers
+from zk.group import FIXED_DIGIT_LIMIT, Group, Point
 from zk.hash_to_curve import hash_to_curve
 from zk.instance import start_transcript
 from zk.randomness import hedged_scalars
 
 TERMS = 64  # of the sums that are reported per term
+FIXED_TERMS, OWN_TERMS = 75, 15  # of a verifier's sum for one proof of 63 wires
 
 
 def random_scalar(order: Scalar) -> Scalar:
     """Uniform up to a bias of 2^-128."""
     return mpz(int.from_bytes(os.urandom(48), "big")) % order
+
+
+def compiled_groups() -> list[tuple[str, str, Group]]:
+    """(prefix of a name, words, group) for the compiled backend as it is here, and as it is on a
+    processor that computes one number at a time; none where it was not built."""
+    group = load_group()
+    if group.name != "native":
+        return []
+    from zk import _group
+    from zk.backends.native import Native
+
+    if not _group.has_lanes():
+        return [("compiled", "compiled", group)]
+    return [
+        ("compiled", "compiled, eight at a time", group),
+        ("compiled_plain", "compiled, one at a time", Native(lanes=False)),
+    ]
 
 
 class Micro:
@@ -37,12 +56,11 @@ class Micro:
     def __init__(self, bench: Bench) -> None:
         self._bench = bench
         self.group = group = bench.generators.group
-        most = max(TERMS, *bench.parameters.msm_sizes)
+        most = max(TERMS, FIXED_TERMS + OWN_TERMS, *bench.parameters.msm_sizes)
         base = group.hash_to_point(b"micro", b"clairobscur-bench")
         self.scalars = [random_scalar(group.order) for _ in range(most)]
-        self.points: list[Point] = [group.mul(random_scalar(group.order), base)]
-        while len(self.points) < most:
-            self.points.append(group.sum([self.points[-1], base]))
+        # Unrelated ones, as in proofs: in a series, sums meet equal sums, which takes longer.
+        self.points = [group.mul(random_scalar(group.order), base) for _ in range(most)]
 
     def operations(self) -> list[tuple[str, str, int, Callable[[], object]]]:
         """(name, what, how many in one call, call)."""
@@ -76,6 +94,28 @@ class Micro:
             ("hedged_scalars", f"a random scalar, of {TERMS}", TERMS,
              lambda: hedged_scalars(TERMS, group.order, b"secret", [b"binding"])),
         ]  # fmt: skip
+
+    def compiled_operations(self) -> list[tuple[str, str, int, Callable[[], object]]]:
+        """What the compiled backend does for a verifier, where it was built."""
+        listed: list[tuple[str, str, int, Callable[[], object]]] = []
+        encoded = b"".join([self.group.encode(point) for point in self.points[:TERMS]])
+        scalars = encode_little(self.scalars[: FIXED_TERMS + OWN_TERMS])
+        fixed, own = scalars[: 32 * FIXED_TERMS], scalars[32 * FIXED_TERMS :]
+        points = self.points[FIXED_TERMS : FIXED_TERMS + OWN_TERMS]
+        for prefix, words, group in compiled_groups():
+            bases = [base for P in self.points[:FIXED_TERMS] if (base := group.public_base(P))]
+            listed += [
+                (f"{prefix}_sum", f"a verifier's sum, {FIXED_TERMS} generators and {OWN_TERMS} "
+                 f"points, {words}", 1, partial(group.public_sum, fixed, bases, own, points)),
+                (f"{prefix}_decode", f"a point from 33 bytes, of {TERMS}, {words}", TERMS,
+                 partial(group.decode_many, encoded)),
+            ]  # fmt: skip
+            if prefix == "compiled":
+                listed.append(
+                    ("compiled_base", "a generator prepared for verifiers, compiled",
+                     1, partial(group.public_base, self.points[0]))
+                )  # fmt: skip
+        return listed
 
     def _mul(self) -> None:
         for scalar, point in zip(self.scalars[:TERMS], self.points, strict=False):
@@ -130,7 +170,7 @@ class Micro:
 
 def _measure(bench: Bench) -> list[dict[str, Any]]:
     micro = Micro(bench)
-    listed = micro.operations() + micro.statement_operations()
+    listed = micro.operations() + micro.compiled_operations() + micro.statement_operations()
     operations = {name: Operation(run, per) for name, _, per, run in listed}
     measured = bench.yardstick.measure_together(operations, bench.parameters.rounds)
     return [
@@ -140,8 +180,9 @@ def _measure(bench: Bench) -> list[dict[str, Any]]:
 
 
 def _measure_msm(bench: Bench) -> list[dict[str, Any]]:
-    """One multiplication a term, buckets, and what `Group.msm` chooses."""
+    """One multiplication a term, buckets, what `Group.msm` chooses, and compiled code."""
     micro, group = Micro(bench), bench.generators.group
+    compiled = compiled_groups()
     operations: dict[tuple[str, int], Operation] = {}
     for size in bench.parameters.msm_sizes:
         points, scalars = micro.points[:size], micro.scalars[:size]
@@ -157,6 +198,11 @@ def _measure_msm(bench: Bench) -> list[dict[str, Any]]:
         ]
         if isinstance(group, Libsecp256k1):
             methods.append(("buckets", partial(group._buckets, scalars, points)))
+        for prefix, _, other in compiled:
+            methods += [
+                (prefix, partial(other.msm, scalars, points)),
+                (f"{prefix}_128_bits", partial(other.msm, short, points)),
+            ]
         operations |= {(method, size): Operation(run, size) for method, run in methods}
     named = {f"{method} {size}": operation for (method, size), operation in operations.items()}
     measured = bench.yardstick.measure_together(named, bench.parameters.rounds)

@@ -37,6 +37,10 @@ METHODS = {
     "msm": "as the verifier does",
     "msm_128_bits": "likewise, 128-bit scalars",
     "buckets": "buckets at every size",
+    "compiled": "compiled, eight at a time where possible",
+    "compiled_128_bits": "likewise, 128-bit scalars",
+    "compiled_plain": "compiled, one at a time",
+    "compiled_plain_128_bits": "likewise, 128-bit scalars",
 }
 TITLES = {
     "bytes": "proof, bytes",
@@ -208,7 +212,10 @@ def plot_msm(results: Results) -> Figure:
     listed = entries(results, "msm")
     figure = Figure(figsize=(5.5, 3.2), layout="constrained", facecolor="white")
     axis = figure.add_subplot(1, 1, 1)
-    styles = ("#999999", "#0072B2", "#56B4E9", "#D55E00")
+    styles = (
+        *("#999999", "#0072B2", "#56B4E9", "#D55E00"),
+        *("#009E73", "#66C7AB", "#CC79A7", "#E0AFCA"),
+    )
     for number, method in enumerate(dict.fromkeys(entry["method"] for entry in listed)):
         chosen = [entry for entry in listed if entry["method"] == method]
         axis.plot(

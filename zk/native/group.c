@@ -290,7 +290,7 @@ static inline void choose_pairs(
 }
 
 /* One round of `sum_buckets`, which see, unless two points have the same x: returns 0 then, with
-   nothing changed. Sums go to the front: a sum's place is never behind its first point, and
+   nothing changed, and the round is done one at a time. That takes somebody who wants it. Sums go to the front: a sum's place is never behind its first point, and
    whatever lies before that has been read. */
 LANE_ENTRY int add_pairs_in_lanes(
     affine *points, const uint32_t *first, const uint32_t *to, size_t pairs, fe *products) {
