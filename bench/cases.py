@@ -83,7 +83,7 @@ class Submission:
 
     def read(self, group: Group) -> tuple[Instance, Proof]:
         """Everything decoded: points checked to be on the curve, scalars to be reduced."""
-        commitments = tuple(group.decode(data) for data in self.commitments)
+        commitments = tuple(group.decode_many(b"".join(self.commitments)))
         instance = Instance(self.circuit, self.publics, self.context, commitments)
         return instance, decode_proof(self.proof, self.circuit, group)
 

@@ -34,7 +34,7 @@ SHARES: Mapping[str, tuple[str, ...]] = {
 }
 """The parts of a verifier's time, with the functions of `zk.verify` that are each; the rest is
 "python"."""
-METHODS = {"sums": ("public_sum",), "decoding": ("decode", "decode_many")}
+METHODS = {"sums": ("public_sum",), "decoding": ("decode_many",)}
 REPEATS = 20  # of a watched verifier, for one proof
 
 
@@ -102,8 +102,7 @@ def group_operations(
 
     def decode() -> None:
         for item, points in zip(batch, proofs, strict=True):
-            for commitment in item.commitments:
-                group.decode(commitment)
+            group.decode_many(b"".join(item.commitments))
             group.decode_many(points)
 
     return decode, lambda: public_sum(*arguments)

@@ -257,5 +257,5 @@ def build_instance(
     texts = [line.commitment for line in body.lines]
     if len(set(texts)) != len(texts):
         raise StatementError("claim: lines: two line commitments are equal")
-    commitments = tuple(group.decode(decode_base64url(text)) for text in texts)
+    commitments = tuple(group.decode_many(b"".join(map(decode_base64url, texts))))
     return statement, Instance(statement.circuit, publics, context_digest(body), commitments)
