@@ -33,6 +33,7 @@ from circuits.claim import MAX_CLAIM_BYTES, Claim, ClaimBody, encode_claim, sign
 from optician.claiming import make_claim
 from optician.identity import Identity
 from optician.sale import parse_sale
+from verifier_api.bulk.inputs import DEFAULT_CHUNK
 from zk.backends import load_group
 from zk.generators import generators_of
 
@@ -55,8 +56,9 @@ ROLES = ("right_lens", "left_lens", "frame")
 
 @dataclass(frozen=True)
 class Input:
-    """What a run is given: the folder of Parquet files, the file of lines, contract and keys; and
-    the counts of reasons ("accepted" for the good ones) and duplicates that have to come out."""
+    """What a run is given: the folder of Parquet files, the file of lines, contract, keys and the
+    size of chunks; and the counts of reasons ("accepted" for the good ones) and duplicates that
+    have to come out."""
 
     claims: Path
     slice: Path
@@ -66,6 +68,7 @@ class Input:
     bytes: int
     expected: dict[str, int]
     duplicates: int
+    chunk: int
 
 
 # -- bad ones -----------------------------------------------------------------------------------
@@ -241,7 +244,12 @@ def _expected(root: Path, part: int) -> Path:
 
 
 def make_input(
-    count: int, slice_size: int, console: Console, folder: Path = FOLDER, jobs: int | None = None
+    count: int,
+    slice_size: int,
+    console: Console,
+    folder: Path = FOLDER,
+    jobs: int | None = None,
+    chunk: int = DEFAULT_CHUNK,
 ) -> Input:
     """The input of ``count`` entries, of which the first ``slice_size`` are in the file of lines as
     well (but for the nulls), made or found."""
@@ -280,6 +288,7 @@ def make_input(
         bytes=sum(_part(root, part).stat().st_size for part in range(len(sizes))),
         expected=dict(sorted(expected.items())),
         duplicates=duplicates,
+        chunk=chunk,
     )
 
 

@@ -31,7 +31,7 @@ from tests.support.bulk import (
     write_lines,
     write_parquet,
 )
-from verifier_api.bulk import chunks, duplicates, inputs, runs
+from verifier_api.bulk import chunks, duplicates, inputs
 from verifier_api.bulk.chunks import Documents, Row, Task, UnknownDocuments, judge_chunk, learn
 from verifier_api.bulk.inputs import Chunk, Found, chunks_of, open_source
 from verifier_api.bulk.manifest import NAME, alone_in, new_manifest, read_manifest
@@ -744,7 +744,8 @@ def test_a_run_without_a_moment_is_judged_as_of_its_beginning(source: Path, tmp_
 def test_a_fault_in_the_documents_makes_no_folder(source: Path, tmp_path: Path) -> None:
     from zk.errors import ZkError
 
-    for changes in ({"contract": b"{}"}, {"keys": b"{}"}, {"nomenclature": b"{}"}):
+    for name in ("contract", "keys", "nomenclature"):
+        changes: dict[str, Any] = {name: b"{}"}
         with pytest.raises(ZkError):
             run(source, tmp_path / "out", **changes)
     assert not (tmp_path / "out").exists()
@@ -795,7 +796,7 @@ def test_the_largest_chunk_of_the_command_is_that_of_the_inputs() -> None:
     from verifier_api.commands.bulk import LARGEST_CHUNK
 
     assert LARGEST_CHUNK == inputs.MAX_CHUNK
-    assert runs.DEFAULT_CHUNK <= inputs.MAX_CHUNK
+    assert inputs.DEFAULT_CHUNK <= inputs.MAX_CHUNK
 
 
 def test_without_pyarrow_the_command_says_what_to_install(repository: Path) -> None:

@@ -19,6 +19,10 @@ from optician.identity import _IdentityFile
 from optician.sale import Sale, SaleCorrection, SaleItem
 from tests.support import claims as samples
 from tests.support.tables import limits_table
+from verifier_api.bulk.duplicates import Tally
+from verifier_api.bulk.manifest import Manifest
+from verifier_api.bulk.parts import COLUMNS as VERDICT_COLUMNS
+from verifier_api.bulk.runs import _summary
 from verifier_api.commands.rights import COLUMNS
 from verifier_api.keys import KeyEntry, _KeysFile
 from verifier_api.lpp.archive import TABLES
@@ -162,3 +166,14 @@ def test_an_import_answers_with_the_keys_of_the_page(page: str) -> None:
     assert difference["classes"]
     named = {*counts.facts(), *difference, *(name for entry in nested for name in entry)}
     assert set(re.findall(r"`(\w+)`", text)) == named | table_keys(text) | {"from", "to"}
+
+
+def test_bulk_verdicts_have_the_columns_and_keys_of_the_page(page: str) -> None:
+    text = section(page, "Bulk verdicts")
+    columns, manifest, summary = re.split(r"^`(?:manifest|summary)\.json` is", text, flags=re.M)
+    assert table_keys(columns) == set(VERDICT_COLUMNS)
+    assert table_keys(manifest) == set(Manifest.model_fields)
+    assert table_keys(summary) == set(_summary("00" * 32, Tally(), 0))
+    types = dict(re.findall(r"^\| `(\w+)`(?:, `\w+`)* \| (\w+) \|", columns, re.MULTILINE))
+    assert types.items() <= VERDICT_COLUMNS.items()
+    assert len(types) >= 7
