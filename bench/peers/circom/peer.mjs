@@ -213,9 +213,9 @@ function wiresOf(sym) {
 }
 
 /**
- * True if a lie has no accepted proof, tried in two ways. The tool's own prover must refuse it. Then a twin of the circuit
- * in which the lie is true makes the witness; it must satisfy the twin and, put into the same wires of the real circuit,
- * give a proof that is refused.
+ * True if a lie has no accepted proof, tried in two ways. The tool's own prover must refuse it. Then a twin of the
+ * circuit in which the lie is true makes the witness; it must satisfy the twin and, put into the same wires of the real
+ * circuit, give a proof that is refused.
  */
 async function isRefused(label, twinStatement, witness) {
   let refused = false;
@@ -249,7 +249,10 @@ async function dishonest(request) {
   );
   const caps = [statement.caps[0] + 1, ...statement.caps.slice(1)];
   const over = await isRefused("twin-price", { ...statement, caps }, { ...honest, prices: [caps[0], 0, 0] });
-  return { rejected: outside && over };
+  const [first, second] = statement.caps;
+  const prices = [first, second, statement.total + 1 - first - second];
+  const sum = await isRefused("twin-sum", { ...statement, total: statement.total + 1 }, { ...honest, prices });
+  return { rejected: outside && over && sum };
 }
 
 function versions() {

@@ -39,7 +39,8 @@ const number = (value) => dock.generateFieldElementFromNumber(value);
 const label = (text) => Buffer.from(`peer ${text}`, "utf8");
 
 /** Keys written as JSON: bytes in base64. */
-const replacer = (_, value) => (value instanceof Uint8Array ? { base64: Buffer.from(value).toString("base64") } : value);
+const replacer = (_, value) =>
+  value instanceof Uint8Array ? { base64: Buffer.from(value).toString("base64") } : value;
 const reviver = (_, value) =>
   typeof value?.base64 === "string" ? new Uint8Array(Buffer.from(value.base64, "base64")) : value;
 
@@ -100,18 +101,14 @@ function prepare({ verifying, proving }, { caps, total, sets }) {
   for (let i = 0; i < 3; i++) {
     equalities.push(equal([i, 0], [3 + i, 0]), equal([i, 1], [6 + i, 0], [9, i]));
   }
+  const toProve = dock.generateKBUniversalAccumulatorMembershipProverStatement;
+  const toVerify = (value) => dock.generateKBUniversalAccumulatorMembershipVerifierStatementFromParamRefs(3, 4, value);
   return {
     bases,
     parameters,
     equalities,
-    proverStatements: [
-      ...accumulated.map((value) => dock.generateKBUniversalAccumulatorMembershipProverStatement(value)),
-      ...ranges,
-    ],
-    verifierStatements: [
-      ...accumulated.map((value) => dock.generateKBUniversalAccumulatorMembershipVerifierStatementFromParamRefs(3, 4, value)),
-      ...ranges,
-    ],
+    proverStatements: [...accumulated.map((value) => toProve(value)), ...ranges],
+    verifierStatements: [...accumulated.map(toVerify), ...ranges],
     witnessOf: sets.map((set, i) => new Map(set.map((code, k) => [code, proving.witnesses[i][k]]))),
     total,
   };
@@ -244,8 +241,8 @@ function foreignCode(set) {
 }
 
 /**
- * True if a lie has no accepted proof, tried in two ways. The tool's own prover must fail or be refused. Then a twin, a
- * statement in which the lie is true, makes the proof; the twin must accept it and the real statement refuse it.
+ * True if a lie has no accepted proof, tried in two ways. The tool's own prover must fail or be refused. Then a twin,
+ * a statement in which the lie is true, makes the proof; the twin must accept it and the real statement refuse it.
  */
 function isRefused(twin, witness) {
   let refused = false;
@@ -272,7 +269,10 @@ function dishonest(request) {
   const caps = [statement.caps[0] + 1, ...statement.caps.slice(1)];
   const real = { verifying: read("verifying.json"), proving: read("proving.json") };
   const over = isRefused(prepare(real, { ...statement, caps }), { ...honest, prices: [caps[0], 0, 0] });
-  return { rejected: outside && over };
+  const [first, second] = statement.caps;
+  const prices = [first, second, statement.total + 1 - first - second];
+  const sum = isRefused(prepare(real, { ...statement, total: statement.total + 1 }), { ...honest, prices });
+  return { rejected: outside && over && sum };
 }
 
 function versions() {
