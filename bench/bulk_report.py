@@ -8,9 +8,12 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from bench.plots import draw
-from bench.report import fill, table
+from bench.report import fill, table, verdict
 
 BLOCK = "bulk"
+FLAT = 1.1
+"""Memory late may be so many times that early: more would grow with the input."""
+
 YEAR = 10_000_000
 """Claims of a large insurer's year, for scale: an assumption, not a measurement."""
 
@@ -31,6 +34,9 @@ def bulk_block(results: dict[str, Any]) -> str:
     unbroken, killed = results["unbroken"], results["killed"]
     cluster, lines, machine = results["cluster"], results["lines"], results["machine"]
     rows = [[title, form.format(unbroken[name])] for title, name, form in _ROWS]
+    growth = unbroken["memory_mb_late"] / unbroken["memory_mb_early"]
+    told = f"{growth:.2f}, {verdict(growth, FLAT)}"
+    rows.append([f"**memory late in multiples of early**, ≤ {FLAT}", told])
     counts = unbroken["counts"]
     hours = YEAR / unbroken["claims_a_second"] / 3600
     kills = " and ".join(

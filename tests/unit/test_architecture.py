@@ -58,7 +58,7 @@ def plant(root: Path, repository: Path, module: str = "", source: str = "") -> N
         (root / "verifier_api" / module_below / "__init__.py").write_text(above + "\n")
     framework = "import fastapi\nimport starlette\nimport uvicorn\n"
     (root / "verifier_api" / "web" / "app.py").write_text(framework)
-    for name in ("judge", "settings"):
+    for name in ("bulk", "judge", "settings"):
         (root / "verifier_api" / f"{name}.py").write_text("import circuits\n")
     (root / "verifier_api" / "lpp.py").write_text("import circuits\n")
     if module:

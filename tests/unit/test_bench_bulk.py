@@ -139,6 +139,9 @@ def test_the_report_fills_its_block_and_draws(tmp_path: Path) -> None:
     assert bulk_block(RESULTS) in text
     assert "10,000,000 claims take 1.4 hours on these 2 cores" in text
     assert "50,000 claims a second" in text
+    assert "| **memory late in multiples of early**, ≤ 1.1 | 1.00, met |" in text
+    grown = RESULTS | {"unbroken": RESULTS["unbroken"] | {"memory_mb_late": 450.0}}
+    assert "1.12, **missed** |" in bulk_block(grown)
     assert "after 10.0 s with 9 files and after 20.0 s with 28 files" in text
     assert (tmp_path / "bulk.svg").read_bytes() == draw(RESULTS, plot_bulk)
 
