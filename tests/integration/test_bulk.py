@@ -282,13 +282,14 @@ def test_an_interrupted_command_goes_on_later(large: Bulk) -> None:
 def test_workers_that_are_killed_are_replaced(large: Bulk) -> None:
     process = large.start("large.parquet", "out", "--chunk", str(CHUNK), "--jobs", "2", "--json")
     killed: set[int] = set()
-    while len(killed) < 3 and process.poll() is None:
+    # Fewer than one chunk may bring down: all of them may hit the same.
+    while len(killed) < MAX_ATTEMPTS - 1 and process.poll() is None:
         wait_for_parts(process, large.folder / "out", parts(large.folder / "out") + 1)
         for pid in workers_of(process.pid)[-1:]:  # the reader came first
             os.kill(pid, signal.SIGKILL)
             killed.add(pid)
     out, err = process.communicate(timeout=60)
-    assert process.returncode == 2, err
+    assert (process.returncode, err) == (2, b"")
     assert json.loads(out)["workers_replaced"] >= 1
     assert contents(large.folder / "out") == contents(large.folder / "whole")
 
