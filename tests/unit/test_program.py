@@ -387,6 +387,23 @@ def test_a_program_cut_off_or_lengthened_is_refused(example: Example) -> None:
         zk.program.native.Program(struct.pack("<q", 1)[:-1])
 
 
+def _reading(columns: int, selectors: int) -> list[int]:
+    """A program of one table of one row, which every selector reads whole: a value for each column
+    and one for its digit."""
+    head, table = [0, 0, 0, 2, 0, 0], [1, 1, 1, columns, *[0] * columns]
+    return [*head, *table, selectors, *[0, 1, 0, 0] * selectors, *[0] * 5]
+
+
+@needs_module
+def test_values_are_counted_before_their_number_wraps_around() -> None:
+    for columns, selectors in ((3, 5), (15, 1 << 16)):
+        _run(_program(_reading(columns, selectors)), _reading(columns, selectors))
+    # 2^20 values and 16 more; then 2^32, in 32 bits none at all, for which there would be no room.
+    for columns, selectors in ((15, (1 << 16) + 1), ((1 << 16) - 1, 1 << 16)):
+        with pytest.raises(ValueError, match="too many values"):
+            _program(_reading(columns, selectors))
+
+
 @needs_module
 def test_noise_is_refused() -> None:
     generator = random.Random(5)

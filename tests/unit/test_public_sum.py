@@ -274,3 +274,33 @@ def test_a_machine_that_keeps_points_otherwise_has_no_native_backend(
     monkeypatch.setattr("zk._group.decode", lambda data, _: bytes(len(data) // 33 * 64))
     with pytest.raises(StatementError, match="form"):
         Native()
+
+
+@native
+@pytest.mark.parametrize(
+    ("name", "failure"),
+    [("decode", ValueError), ("multiples", ValueError), ("sum_of_multiples", TypeError)],
+)
+def test_a_module_from_other_sources_or_out_of_order_is_no_native_backend(
+    name: str, failure: type[Exception], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from zk.backends.native import Native
+
+    def fails(*_: object) -> bytes:
+        raise failure
+
+    Native()
+    monkeypatch.setattr(f"zk._group.{name}", fails)
+    with pytest.raises(StatementError, match="form"):
+        Native()
+
+
+@native
+def test_a_module_without_what_is_asked_of_it_is_no_native_backend(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from zk.backends.native import Native
+
+    monkeypatch.delattr("zk._group.has_lanes")
+    with pytest.raises(StatementError, match="form"):
+        Native()

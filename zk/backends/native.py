@@ -37,15 +37,19 @@ class Native(Libsecp256k1):
     ``lanes`` says whether to compute eight numbers at a time; without it, wherever the processor
     has the instructions (where it has not, it is never done). Raises `StatementError` where the two
     do not keep points in the same form, as on a machine or with a version of libsecp256k1 that
-    nobody has tried.
+    nobody has tried, or where ``zk._group`` is left from other sources.
     """
 
     name = "native"
 
     def __init__(self, lanes: bool | None = None) -> None:
         super().__init__()
-        self._lanes = _group.has_lanes() if lanes is None else lanes
-        if not self._agrees():
+        try:
+            self._lanes = _group.has_lanes() if lanes is None else lanes
+            agrees = self._agrees()
+        except (AttributeError, TypeError, ValueError):  # built from other sources, or wrongly
+            agrees = False
+        if not agrees:
             raise StatementError("libsecp256k1 keeps points in a form that zk._group does not know")
 
     def _agrees(self) -> bool:

@@ -265,6 +265,10 @@ static void read_selectors(reader_t *r, program_t *p, uint32_t *reads)
             return;
         }
         *reads += table->columns + selector->digits;
+        if (*reads > MAX_COUNT) { /* asked at each, so that the sum cannot wrap around */
+            r->fault = "a program reads too many values";
+            return;
+        }
         p->entries += low * high * table->columns;
         if (low > p->largest_low)
             p->largest_low = (uint32_t)low;
