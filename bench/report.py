@@ -6,6 +6,7 @@ the summary in the README has no name.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -20,7 +21,7 @@ from bench.floor import SHARES
 from bench.leakage import THRESHOLD
 from bench.macro import BATCH_TARGET, PROVE_TARGET, VERIFY_TARGET
 from bench.processes import MEMORY_TARGET_BYTES
-from bench.results import Results, entries
+from bench.results import TRIED, Results, entries
 
 TARGETS = (("prove", PROVE_TARGET), ("verify", VERIFY_TARGET), ("batch", BATCH_TARGET))
 OPERATIONS = {"prove": "prove", "verify": "verify", "batch": "a claim of a batch"}
@@ -429,6 +430,26 @@ def _starting(results: Results) -> str:
     )
 
 
+def tried_block(path: Path = TRIED) -> str:
+    """What was tried to make it faster, kept and not kept, from its own file of results."""
+    tried = json.loads(path.read_text(encoding="utf-8"))
+
+    def rows(is_kept: bool) -> list[list[str]]:
+        return [
+            [change["change"], f"{change['without_us']:,}", f"{change['with_us']:,}"]
+            for change in tried["changes"]
+            if change["is_kept"] is is_kept
+        ]
+
+    return "\n\n".join(
+        [
+            table(["kept, µs", "without", "with"], rows(True)),
+            table(["not kept, since it did not pay, µs", "without", "with"], rows(False)),
+            f"On {tried['machine']}.",
+        ]
+    )
+
+
 def blocks(results: Results) -> dict[str, str]:
     """Every block of ``docs/performance.md`` by name; the README's has the name ""."""
     return {
@@ -447,6 +468,7 @@ def blocks(results: Results) -> dict[str, str]:
         "operations": _operations(results),
         "msm": _msm(results),
         "leakage": _leakage(results),
+        "tried": tried_block(),
     }
 
 

@@ -12,6 +12,7 @@ from bench.machine import ROOT
 FORMAT = 1
 FOLDER = ROOT / "bench" / "results"
 LATEST = FOLDER / "latest.json"
+TRIED = FOLDER / "tried.json"  # written by hand, once a change
 
 Results: TypeAlias = dict[str, Any]
 

@@ -38,6 +38,7 @@ from bench.report import (
     render_performance,
     render_readme,
     table,
+    tried_block,
     verdict,
     write_documents,
 )
@@ -313,6 +314,19 @@ def test_crop_takes_the_slowest_tenth_of_both_classes_together() -> None:
 
 
 # -- tables, documents, plots ------------------------------------------------------------------
+
+
+def test_what_was_tried_is_told_by_whether_it_was_kept(tmp_path: Path) -> None:
+    path = tmp_path / "tried.json"
+    changes = [
+        {"change": "a", "without_us": 1629.0, "with_us": 169.0, "is_kept": True},
+        {"change": "b", "without_us": 35.4, "with_us": 34.8, "is_kept": False},
+    ]
+    path.write_text(json.dumps({"machine": "M", "changes": changes}), encoding="utf-8")
+    kept, not_kept, machine = tried_block(path).split("\n\n")
+    assert "| a | 1,629.0 | 169.0 |" in kept
+    assert "| b | 35.4 | 34.8 |" in not_kept
+    assert machine == "On M."
 
 
 def test_a_block_is_replaced_and_nothing_else() -> None:
