@@ -11,12 +11,10 @@ from __future__ import annotations
 
 import argparse
 import gc
-import inspect
 import json
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -46,8 +44,8 @@ def evaluator_name() -> str:
 class Program:
     """The state of one process; a method a verb, each returning its answer."""
 
-    def __init__(self, work: Path, threads: int) -> None:
-        self._work, self._threads = work, threads
+    def __init__(self, work: Path) -> None:
+        self._work = work
         self._content: dict[str, Any] = read_statement(work)
         self._generators = Generators(load_group())
         self._statement: Statement | None = None
@@ -55,14 +53,12 @@ class Program:
 
     def versions(self) -> dict[str, Any]:
         """Versions, and what computes: the group, and the evaluator of the field part."""
-        if self._threads > 1 and "threads" not in inspect.signature(verify_batch).parameters:
-            return {"missing": "the verifier has no such option"}
         names = {
             "clairobscur": version("clairobscur"),
             "group": self._generators.group.name,
             "evaluator": evaluator_name(),
         }
-        return {"versions": names, "threads": self._threads}
+        return {"versions": names, "threads": 1}
 
     # -- once -------------------------------------------------------------------------------------
 
@@ -157,11 +153,8 @@ class Program:
     def batch(self, indices: Sequence[int]) -> dict[str, Any]:
         """The same for all together."""
         chosen = [self._proofs[index] for index in indices]
-        check: Callable[..., list[int]] = verify_batch
-        if self._threads > 1:
-            check = partial(check, threads=self._threads)
         start = time.perf_counter()
-        wrong = check(self._generators, [self._read(*item) for item in chosen])
+        wrong = verify_batch(self._generators, [self._read(*item) for item in chosen])
         return {"seconds": time.perf_counter() - start, "accepted": not wrong}
 
     def reject(self, index: int) -> dict[str, Any]:
@@ -244,10 +237,9 @@ class Program:
 def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m bench.peers.ours.program")
-    parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("work", type=Path)
     arguments = parser.parse_args()
-    program = Program(arguments.work, arguments.threads)
+    program = Program(arguments.work)
     for line in sys.stdin:
         question = json.loads(line)
         if question.get("do") == "stop":
