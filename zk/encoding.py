@@ -50,6 +50,7 @@ def decode_proof(data: bytes, circuit: Circuit, group: Group) -> Proof:
     expected = proof_bytes(circuit, group)
     if len(data) != expected:
         raise EncodingError(f"a proof for this circuit is {expected} bytes, not {len(data)}")
+    data = bytes(data)  # nobody can change what the proof keeps
     split = group.point_bytes * (2 + circuit.degree)
     B, A, *T = group.decode_many(data[:split])
     end = expected - 2 * SCALAR_BYTES

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from zk.errors import StatementError
 from zk.group import Group, Point
@@ -48,6 +49,10 @@ class Instance:
             )
         if not all(self.commitments):
             raise StatementError("a line commitment is the identity")
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without what was encoded: a group stays in its process."""
+        return self.__dict__ | {"_encoded": None}
 
     def encode(self, group: Group) -> bytes:
         """circuit digest (32) ‖ context (32) ‖ public inputs (8 bytes each) ‖ C_0 ‖ … ‖ C_{L−1}."""

@@ -48,6 +48,9 @@ def _load() -> ModuleType | None:
         return None
     try:
         from zk import _evaluate
+
+        if not (hasattr(_evaluate, "Program") and hasattr(_evaluate, "below_order")):
+            raise ImportError("zk._evaluate was built from other sources")
     except ImportError:
         if chosen == "native":
             raise StatementError(f"{SETTING} asks for a module that was not built") from None

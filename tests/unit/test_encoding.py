@@ -129,3 +129,12 @@ def test_small_scalars_keep_their_zeros() -> None:
 def test_a_proof_cannot_be_changed() -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
         PROOF.z_1 = mpz(0)  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("kind", [bytearray, memoryview])
+def test_a_proof_from_a_buffer_keeps_bytes_of_its_own(kind: type) -> None:
+    buffer = bytearray(DATA)
+    proof = decode_proof(kind(buffer), CIRCUIT, GROUP)
+    buffer[-1] ^= 1
+    assert proof == PROOF
+    assert encode_proof(proof, GROUP) == DATA

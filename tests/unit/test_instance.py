@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
+import pickle
 from typing import Any
 
 import pytest
@@ -126,3 +128,10 @@ def test_what_was_encoded_stays_out_of_sight() -> None:
 def test_an_instance_cannot_be_changed() -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
         INSTANCE.publics = (1, 1)  # type: ignore[misc]
+
+
+def test_an_instance_travels_without_what_was_encoded() -> None:
+    INSTANCE.encode(FAST.group)
+    for travelled in (copy.deepcopy(INSTANCE), pickle.loads(pickle.dumps(INSTANCE))):
+        assert travelled == INSTANCE
+        assert travelled.encode(FAST.group) == INSTANCE.encode(FAST.group)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 import pytest
@@ -73,6 +74,17 @@ def test_python_is_chosen_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_without_the_module_everything_runs_in_python(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "zk._evaluate", None)
     monkeypatch.delattr("zk._evaluate", raising=False)
+    monkeypatch.delenv(SETTING, raising=False)
+    assert zk.program._load() is None
+    monkeypatch.setenv(SETTING, "native")
+    with pytest.raises(StatementError, match="was not built"):
+        zk.program._load()
+
+
+def test_a_module_from_other_sources_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    other = ModuleType("zk._evaluate")
+    monkeypatch.setitem(sys.modules, "zk._evaluate", other)
+    monkeypatch.setattr("zk._evaluate", other, raising=False)
     monkeypatch.delenv(SETTING, raising=False)
     assert zk.program._load() is None
     monkeypatch.setenv(SETTING, "native")
