@@ -5,13 +5,14 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 
+import numpy as np
 import pytest
 from gmpy2 import invert, mpz
 
 from tests.support.circuits import Example, bit, purchase
 from tests.support.textbook import expression_value, field_part
 from zk.errors import StatementError
-from zk.evaluate import Point, evaluator_of
+from zk.evaluate import MAX_LOW, Point, _contract, _TableGroup, evaluator_of
 from zk.field import powers
 from zk.relation import Circuit, CircuitBuilder, Digit, Expression, LinearForm, Table
 
@@ -69,6 +70,22 @@ def test_digits_of_every_base(base: int) -> None:
     assert evaluator_of(circuit, Q)([outside])[0].g != 0
 
 
+@pytest.mark.parametrize("base", [2, 3, 4])
+def test_the_indicator_of_a_zero_digit_may_be_a_digit_of_any_base(base: int) -> None:
+    # As a bit it is read with the selector; in another base it is a form like any other.
+    builder = CircuitBuilder(1)
+    selector = builder.select(Table(((5, 6, 7),)), (3,))
+    builder.line({1: builder.column(selector, 0)})
+    built = builder.build()
+    zero = built.selectors[0].indicator(0, 0)
+    equations = (*built.equations, Digit(zero, base))
+    circuit = Circuit(
+        built.wires, built.publics, 1, built.tables, built.selectors, equations, built.lines
+    )
+    x, y = draw(2, base)
+    assert_textbook(circuit, draw(circuit.wires, base + 1), x, y, [])
+
+
 RADICES = [(2,), (3,), (13,), (2, 2), (3, 2), (2, 7), (4, 3, 2), (2, 2, 2, 2), (5, 1 + 1, 2)]
 
 
@@ -117,6 +134,37 @@ def test_a_large_table_of_the_largest_entries(rows: int, radix: tuple[int, ...])
         scale = invert(x, Q)
         plain = expression_value(circuit, circuit.lines[0][0], [v * scale % Q for v in f], [], Q)
         assert value.h[0] == y ** len(circuit.equations) * x**D * plain % Q
+
+
+def test_the_longest_contraction_is_exact() -> None:
+    # Just below the largest in every factor, and odd: nothing above 2^53 would hold it.
+    limbs = np.full((1, 16, MAX_LOW), 2**16 - 1, dtype=np.float64)
+    entries = np.full((MAX_LOW, 1), 2**24 - 1, dtype=np.float64)
+    entries[0] -= 1
+    (product,) = _contract(limbs, entries)
+    assert product == (2**256 - 1) * (MAX_LOW * (2**24 - 1) - 1)
+
+
+@pytest.mark.parametrize(
+    ("radix", "columns", "low", "high"),
+    [
+        ((16, 16), 1, 16, 16),
+        ((2,) * 13, 1, 2**7, 2**6),
+        ((2,) * 13, 5, 2**8, 2**5),
+        ((4, 64), 1, 4, 64),
+    ],
+)
+def test_a_table_is_split_where_its_halves_cost_least(
+    radix: tuple[int, ...], columns: int, low: int, high: int
+) -> None:
+    rows = low * high
+    builder = CircuitBuilder(1)
+    selector = builder.select(Table(((1,) * rows,) * columns), radix)
+    for column in range(columns):
+        builder.zero(Expression.of(builder.column(selector, column)) - 1)
+    builder.line({1: builder.column(selector, 0)})
+    group = _TableGroup(builder.build(), 0, radix)
+    assert (group.low, group.high) == (low, high)
 
 
 def test_many_points_at_once_are_the_points_one_by_one() -> None:

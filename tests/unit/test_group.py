@@ -62,6 +62,25 @@ def test_a_backend_is_loaded_once() -> None:
     assert load_group("py_ecc") is load_group("py_ecc")
 
 
+def test_where_it_was_built_the_native_backend_loads() -> None:
+    # The other tests leave it out where it does not, since an installation may lack it.
+    pytest.importorskip("zk._group")
+    assert load_group("native").name == "native"
+
+
+def test_the_best_backend_is_looked_for_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(SETTING, raising=False)
+    best, asked = load_group(), list[str]()
+
+    def loading(name: str) -> Group:
+        asked.append(name)
+        return best
+
+    monkeypatch.setattr("zk.backends._load", loading)
+    assert load_group() is best
+    assert asked == [best.name]
+
+
 def test_an_unknown_backend_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(StatementError, match="unknown group backend 'p256'"):
         load_group("p256")
@@ -158,6 +177,26 @@ def test_encoding_round_trips(group: Group) -> None:
         data = group.encode(P)
         assert len(data) == group.point_bytes
         assert group.decode(data) == P
+
+
+def test_points_are_decoded_together_as_they_are_one_by_one(group: Group) -> None:
+    chosen = points(group, 5)
+    encoded = [group.encode(P) for P in chosen]
+    assert group.decode_many(b"".join(encoded)) == chosen
+    assert group.decode_many(encoded[3]) == chosen[3:4]
+    assert group.decode_many(b"") == []
+    for place in range(5):
+        changed = [*encoded[:place], bytes(group.point_bytes), *encoded[place + 1 :]]
+        with pytest.raises(EncodingError):
+            group.decode_many(b"".join(changed))
+
+
+@pytest.mark.parametrize("backend", ALL, ids=lambda group: group.name)
+def test_parts_of_a_point_are_not_decoded(backend: Group) -> None:
+    encoded = b"".join(backend.encode(P) for P in points(backend, 2))
+    for length in (1, 32, 34, 65):
+        with pytest.raises(EncodingError, match="33 bytes"):
+            backend.decode_many(encoded[:length])
 
 
 def test_the_identity_has_no_wire_form(group: Group) -> None:
@@ -349,6 +388,27 @@ def random_list(seed: int, count: int, below: int) -> list[int]:
 )
 def test_many_terms(count: int, multiples: list[Point]) -> None:
     assert_sum(random_list(count, count, int(Q)), range(1, count + 1), multiples)
+
+
+@pytest.mark.parametrize(
+    ("count", "widths"), [(1, []), (399, []), (400, [6]), (3_999, [6]), (4_000, [7]), (MANY, [7])]
+)
+def test_few_terms_are_multiplied_and_many_fill_buckets(
+    count: int, widths: list[int], multiples: list[Point], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The sum is the same either way, its time is not.
+    from zk.backends import libsecp256k1
+
+    asked: list[int] = []
+    digits_of = libsecp256k1._window_digits
+
+    def counting(scalars: Sequence[Scalar], width: int) -> object:
+        asked.append(width)
+        return digits_of(scalars, width)
+
+    monkeypatch.setattr(libsecp256k1, "_window_digits", counting)
+    FAST.msm([Q - 1] * count, multiples[:count])
+    assert asked == widths
 
 
 def test_many_terms_against_one_multiplication_a_term() -> None:

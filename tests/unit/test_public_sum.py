@@ -277,6 +277,27 @@ def test_a_machine_that_keeps_points_otherwise_has_no_native_backend(
 
 
 @native
+@pytest.mark.parametrize("of_bases", [True, False], ids=["bases", "points"])
+def test_a_machine_that_sums_otherwise_has_no_native_backend(
+    of_bases: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from zk import _group
+    from zk.backends.native import Native
+
+    total = _group.sum_of_multiples
+
+    def wrong(
+        fixed: bytes, tables: tuple[bytes, ...], scalars: bytes, points: bytes, lanes: bool
+    ) -> bytes:
+        right = total(fixed, tables, scalars, points, lanes)
+        return bytes(64) if bool(tables) == of_bases else right
+
+    monkeypatch.setattr("zk._group.sum_of_multiples", wrong)
+    with pytest.raises(StatementError, match="form"):
+        Native()
+
+
+@native
 @pytest.mark.parametrize(
     ("name", "failure"),
     [("decode", ValueError), ("multiples", ValueError), ("sum_of_multiples", TypeError)],

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -19,7 +21,7 @@ from zk.group import IDENTITY, Point
 from zk.instance import Instance, start_transcript
 from zk.prove import prove
 from zk.relation import Circuit, CircuitBuilder, Table
-from zk.verify import REJECTED, challenges, verify, verify_batch
+from zk.verify import REJECTED, _field_part, _weights, challenges, verify, verify_batch
 
 pytestmark = pytest.mark.usefixtures("either_evaluator")
 
@@ -288,3 +290,27 @@ def test_a_small_batch_on_the_reference_backend() -> None:
     assert verify_batch(REFERENCE, items) == []
     items[1] = (items[1][0], items[2][1])
     assert verify_batch(REFERENCE, items) == [1]
+
+
+# -- weights -------------------------------------------------------------------------------------
+
+
+def test_weights_come_from_the_systems_randomness_and_every_proof(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    checked = _field_part(GROUP, [(INSTANCE, PROOF), proved()])
+    digests = [item.digest for item, _, _ in checked]
+    assert len(set(digests)) == 2
+    monkeypatch.setattr("zk.verify.os.urandom", lambda size: b"\7" * size)
+    stream = hashlib.shake_256(b"\7" * 32 + b"".join(digests)).digest(64)
+    assert _weights(checked) == [stream[:32], stream[32:]]
+
+
+def test_no_weight_is_0(monkeypatch: pytest.MonkeyPatch) -> None:
+    # The stream's second block of 16 bytes is 0, which would leave an equation out.
+    checked = _field_part(GROUP, [(INSTANCE, PROOF)])
+    drawn = SimpleNamespace(
+        update=lambda _: None, digest=lambda size: (b"\0" * 15 + b"\2" + bytes(16))[:size]
+    )
+    monkeypatch.setattr("zk.verify.hashlib", SimpleNamespace(shake_256=lambda _: drawn))
+    assert _weights(checked) == [b"\0" * 15 + b"\2" + b"\1" + bytes(15)]
