@@ -96,11 +96,11 @@ class Candidate:
     "failed" or "not valid" with a ``reason``.
     """
 
-    def __init__(self, system: System, n: int | None, folder: Path, work: Path) -> None:
+    def __init__(self, system: System, kind: str, n: int | None, folder: Path, work: Path) -> None:
         self.system, self.folder, self.work = system, folder, work
         self.entry: dict[str, Any] = {
             "system": system.name,
-            "kind": system.kind,
+            "kind": kind,  # of the statement: ours is beside other kinds as well
             "n": n,
             "status": "measured",
         }
@@ -314,7 +314,7 @@ def measure_group(
         assert all(holds(statement, w["codes"], w["prices"]) for w in statement["witnesses"])
     with tempfile.TemporaryDirectory(prefix="peers-") as temporary:
         candidates = [
-            Candidate(system, n, folder, Path(temporary) / system.name)
+            Candidate(system, kind, n, folder, Path(temporary) / system.name)
             for system, folder in systems
         ]
         try:
