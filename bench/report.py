@@ -30,14 +30,15 @@ LARGEST_DISAGREEMENT_PERCENT = 15
 
 
 FLOOR_REASONS = {
-    COMPILED: "what is beside the group is mostly the field part, which reads the whole table of the "
-    "lenses, and hashing, which OpenSSL does; `pair` has the largest table. A field part that shares "
-    "the products of digits between both lenses, or several proofs in the lanes of a vector, would "
-    "bring it nearer; neither is built.",
+    COMPILED: "what is beside the group is mostly the field part, which reads the whole table of "
+    "the lenses, and hashing, which OpenSSL does; `pair` has the largest table. A field part that "
+    "shares the products of digits between both lenses, or several proofs in the lanes of a "
+    "vector, would bring it nearer; neither is built.",
     PLAIN: "the field part is Python's big integers and takes as long as the sum. The compiled one "
     "meets what it misses, or nearly so.",
 }
-"""Why a verifier is further from its floor than it should be, and what would help; told only then."""
+"""Why a verifier is further from its floor than it should be, and what would help; told only then.
+"""
 
 
 class ReportError(Exception):
