@@ -34,13 +34,13 @@ STYLE: dict[Any, Any] = {  # matplotlib types the keys one by one
 COLOURS = {"line": "#0072B2", "equipment": "#D55E00", "pair": "#009E73"}
 METHODS = {
     "naive": "one multiplication a term",
-    "msm": "as the verifier does",
-    "msm_128_bits": "likewise, 128-bit scalars",
-    "buckets": "buckets at every size",
+    "msm": "the backend in use",
+    "msm_128_bits": "the same, 128-bit scalars",
+    "buckets": "libsecp256k1, buckets at every size",
     "compiled": "compiled, eight at a time where possible",
-    "compiled_128_bits": "likewise, 128-bit scalars",
+    "compiled_128_bits": "the same, 128-bit scalars",
     "compiled_plain": "compiled, one at a time",
-    "compiled_plain_128_bits": "likewise, 128-bit scalars",
+    "compiled_plain_128_bits": "the same, 128-bit scalars",
 }
 TITLES = {
     "bytes": "proof, bytes",
@@ -210,7 +210,7 @@ def plot_batches(results: Results) -> Figure:
 def plot_msm(results: Results) -> Figure:
     """Units a term of a multi-scalar multiplication against the number of terms."""
     listed = entries(results, "msm")
-    figure = Figure(figsize=(5.5, 3.2), layout="constrained", facecolor="white")
+    figure = Figure(figsize=(8, 3.6), layout="constrained", facecolor="white")
     axis = figure.add_subplot(1, 1, 1)
     styles = (
         *("#999999", "#0072B2", "#56B4E9", "#D55E00"),
@@ -232,7 +232,7 @@ def plot_msm(results: Results) -> Figure:
     axis.set_xlabel("terms")
     axis.set_ylabel("units a term")
     if listed:
-        axis.legend(fontsize=7)
+        figure.legend(loc="outside right center", fontsize=7)
     return figure
 
 
