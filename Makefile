@@ -80,7 +80,7 @@ bench-load: install ## the service under load on loopback, with a soak: JSON, pl
 bench-scale: install ## the service as one and two processes on one PostgreSQL: JSON, plot, table
 	@$(BIN)/python -m bench.scale $(ARGS)
 
-bench-bulk: install ## 200,000 claims in bulk, killed and resumed, then on a cluster: JSON, plot, table
+bench-bulk: install ## 201,000 entries in bulk, killed and resumed, then on a cluster: JSON, plot, table
 	@$(BIN)/python -m bench.bulk $(ARGS)
 
 bench-peers: install ## other proof systems beside ours: those whose tools are installed

@@ -42,12 +42,13 @@ def bulk_block(results: dict[str, Any]) -> str:
     kills = " and ".join(
         f"after {kill['seconds']:.1f} s with {kill['parts']} files" for kill in killed["kills"]
     )
+    different = results["entries"] - counts["unreadable"] - unbroken["duplicates"]
     feeds = 1 / (unbroken["own_cpu_ms_a_claim"] / 1000)
     return "\n\n".join(
         [
             table(["", "unbroken run"], rows),
-            f"{results['entries']:,} entries in {unbroken['seconds']:.1f} s: "
-            f"{counts['accepted']:,} accepted, {counts['refused']:,} refused, "
+            f"{results['entries']:,} entries, {different:,} different claims among them, in "
+            f"{unbroken['seconds']:.1f} s: {counts['accepted']:,} accepted, {counts['refused']:,} refused, "
             f"{counts['unreadable']:,} unreadable, {unbroken['duplicates']:,} seen before, each "
             f"bad one for its own reason. Nine of ten are `line`, the others `equipment`. "
             f"{results['input_bytes'] / 1e6:,.0f} MB of Parquet in, "
