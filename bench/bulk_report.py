@@ -48,7 +48,8 @@ def bulk_block(results: dict[str, Any]) -> str:
         [
             table(["", "unbroken run"], rows),
             f"{results['entries']:,} entries, {different:,} different claims among them, in "
-            f"{unbroken['seconds']:.1f} s: {counts['accepted']:,} accepted, {counts['refused']:,} refused, "
+            f"{unbroken['seconds']:.1f} s: {counts['accepted']:,} accepted, "
+            f"{counts['refused']:,} refused, "
             f"{counts['unreadable']:,} unreadable, {unbroken['duplicates']:,} seen before, each "
             f"bad one for its own reason. Nine of ten are `line`, the others `equipment`. "
             f"{results['input_bytes'] / 1e6:,.0f} MB of Parquet in, "
