@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import json
 import os
 from pathlib import Path
 
 from bench import load
 from bench.load_report import load_block, plot_load, write_load_report
 from bench.plots import draw
+from bench.report import fill
+from bench.results import FOLDER
 
 ROUND = {
     "claims": 512,
@@ -112,3 +115,9 @@ def test_the_soak_is_told_by_its_second_fifth_and_its_last() -> None:
     assert summary["memory_mb_early"] == 115.0
     assert summary["memory_mb_late"] == 144.5
     assert (summary["handles_early"], summary["handles_late"]) == (36, 36)
+
+
+def test_the_page_tells_what_was_measured(repository: Path) -> None:
+    results = json.loads((FOLDER / "load.json").read_text(encoding="utf-8"))
+    page = (repository / "docs" / "performance.md").read_text(encoding="utf-8")
+    assert fill(page, "load", load_block(results)) == page

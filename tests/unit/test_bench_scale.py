@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
 from bench.plots import draw
-from bench.scale_report import needs, plot_scale, scale_block, write_scale_report, writer_limit
+from bench.report import fill
+from bench.results import FOLDER
+from bench.scale_report import needs, plot_scale, scale_block, write_scale_report, writer_limits
 
 ROUND = {
     "processes": 1,
@@ -41,11 +44,13 @@ def test_cores_are_the_dearer_cost_times_the_rate_at_seventy_percent(
 
 
 def test_the_writer_limits_all_processes_together() -> None:
-    assert writer_limit(RESULTS) == 800
+    assert writer_limits(RESULTS) == (800, 2000)
     block = scale_block(RESULTS)
-    assert "| 1,000 | 2 | 3 | 1 | **no** |" in block
+    assert "| 1,000 | 2 | 3 | 1 | not shown |" in block
     assert "| 100 | 1 | 1 | 1 | yes |" in block
     assert "at most 800 claims a second" in block
+    slow = {"rounds": [DEARER]} | {k: v for k, v in RESULTS.items() if k != "rounds"}
+    assert "| 1,000 | 2 | 3 | 1 | **no** |" in scale_block(slow)
 
 
 def test_every_number_of_processes_has_its_medians() -> None:
@@ -60,3 +65,9 @@ def test_the_report_fills_its_block_and_draws(tmp_path: Path) -> None:
     write_scale_report(RESULTS, tmp_path, page)
     assert scale_block(RESULTS) in page.read_text()
     assert (tmp_path / "scale.svg").read_bytes() == draw(RESULTS, plot_scale)
+
+
+def test_the_page_tells_what_was_measured(repository: Path) -> None:
+    results = json.loads((FOLDER / "scale.json").read_text(encoding="utf-8"))
+    page = (repository / "docs" / "performance.md").read_text(encoding="utf-8")
+    assert fill(page, "scale", scale_block(results)) == page
