@@ -99,9 +99,9 @@ def scale_block(results: dict[str, Any]) -> str:
             f"many processes as cores for the loops. All processes together record through one "
             f"writer, which holds its lock for the time a claim above, while it waits for a core "
             f"as well: it records at most {low:,.0f} claims a second where two processes fight for "
-            f"the cores, and {high:,.0f} where one does. Between the two, *not shown*: with cores of "
-            f"its own it may do, which this machine cannot tell; measure it on yours. The rows are "
-            f"computed from the costs measured; what was run is the table above them.",
+            f"the cores, and {high:,.0f} where one does. Between the two, *not shown*: with cores "
+            f"of its own it may do, which this machine cannot tell; measure it on yours. The rows "
+            f"are computed from the costs measured; what was run is the table above them.",
         ]
     )
 
