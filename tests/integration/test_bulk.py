@@ -320,6 +320,22 @@ def test_a_chunk_that_brings_workers_down_ends_the_run() -> None:
     assert workers.replaced == MAX_ATTEMPTS
 
 
+def test_a_worker_killed_at_its_start_keeps_nobody_waiting() -> None:
+    """What is written to a process before it runs has room in a pipe, read or not."""
+    workers = LocalWorkers(documents(), 1)
+    try:
+        for _ in range(MAX_ATTEMPTS - 1):
+            if workers.is_idle():
+                workers.submit(one_chunk(b"{}", b"[]"))
+            (pid,) = workers.process_ids()
+            os.kill(pid, signal.SIGKILL)
+        _, rows = workers.next_done()
+    finally:
+        workers.close()
+    assert len(rows) == 2
+    assert workers.replaced >= 1
+
+
 # -- a cluster ----------------------------------------------------------------------------------
 
 

@@ -62,6 +62,7 @@ def usable_cores() -> int:
 @dataclass
 class _Slot:
     executor: ProcessPoolExecutor
+    has_documents: bool = False
     waiting: list[Chunk] = field(default_factory=list)  # the first is in work
 
 
@@ -115,6 +116,11 @@ class LocalWorkers:
 
     def _give(self, slot: _Slot, chunk: Chunk) -> None:
         try:
+            if not slot.has_documents:
+                # A task, not arguments of the start: those are written by this thread, which would
+                # wait for ever if the process were killed before it has read them all.
+                slot.executor.submit(learn, self._documents)
+                slot.has_documents = True
             future = slot.executor.submit(judge_chunk, self._digest, chunk.task())
         except BrokenProcessPool:  # it died while it had nothing to do, or just now
             self._replace(slot)
@@ -135,16 +141,14 @@ class LocalWorkers:
                 raise given_up(guilty)
         elif self.replaced >= MAX_ATTEMPTS * len(self._slots):
             raise CommandError("workers", "worker processes die as soon as they start")
-        slot.executor = self._new_executor()
+        slot.executor, slot.has_documents = self._new_executor(), False
         for chunk in again:
             self._give(slot, chunk)
 
     def _new_executor(self) -> ProcessPoolExecutor:
         # Spawned: nothing of this process, such as open files, is in the workers.
         context = multiprocessing.get_context("spawn")
-        return ProcessPoolExecutor(
-            1, mp_context=context, initializer=_start, initargs=(self._documents,)
-        )
+        return ProcessPoolExecutor(1, mp_context=context, initializer=follow_parent)
 
 
 def given_up(chunk: Chunk) -> CommandError:
@@ -154,12 +158,6 @@ def given_up(chunk: Chunk) -> CommandError:
         f"entries {chunk.first} to {chunk.last} brought down {MAX_ATTEMPTS} workers, or these had "
         "too little memory; everything judged so far is kept",
     )
-
-
-def _start(documents: Documents) -> None:
-    """Runs once in a fresh worker process."""
-    follow_parent()
-    learn(documents)
 
 
 def _end(executor: ProcessPoolExecutor) -> None:
