@@ -1,6 +1,8 @@
 # Needs only python3 (3.11 or later) with pip, and make. `make help` lists the targets.
 
 PYTHON ?= python3
+# The interpreter behind it: in an active environment `python3` is the environment's own, without pip.
+override PYTHON := $(or $(shell $(PYTHON) -c 'import sys; print(sys._base_executable)' 2>/dev/null),$(PYTHON))
 # Test processes side by side.
 JOBS ?= 2
 # Arguments for pytest, demo or bench: make test ARGS="tests/unit -x", make demo ARGS="--lang fr"

@@ -815,7 +815,7 @@ def test_without_pyarrow_the_command_says_what_to_install(repository: Path) -> N
         check=True,
         timeout=60,
     )
-    assert "missing bulk verification needs pyarrow: pip install 'clairobscur[bulk]'" in done.stdout
+    assert "missing bulk verification needs pyarrow: install requirements/bulk.txt" in done.stdout
 
 
 def test_an_unsigned_claim_is_really_refused_for_its_signature() -> None:

@@ -10,7 +10,7 @@ from types import ModuleType
 
 from console.running import CommandError
 
-INSTALL = "pip install 'clairobscur[bulk]'"
+INSTALL = "install requirements/bulk.txt, the extra bulk (docs/operations.md says how)"
 
 
 def load_arrow() -> tuple[ModuleType, ModuleType]:

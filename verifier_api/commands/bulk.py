@@ -156,6 +156,8 @@ def _inputs(
 def _lines(
     folder: str, summary: dict[str, Any], timing: dict[str, Any], listed: list[dict[str, Any]]
 ) -> list[str]:
+    from verifier_api.bulk.runs import LISTED
+
     lines = []
     for row in listed:
         place = f"({row['source']} {row['position']})"
@@ -168,8 +170,7 @@ def _lines(
         if row["duplicate_of"] is not None:
             line += f"  warning: the same claim as entry {row['duplicate_of']}"
         lines.append(plain(line if len(line) <= LONGEST_LINE else f"{line[: LONGEST_LINE - 1]}…"))
-    worth_a_look = summary["refused"] + summary["unreadable"] + summary["duplicates"]
-    if worth_a_look > len(listed):
+    if max(summary["refused"] + summary["unreadable"], summary["duplicates"]) > LISTED:
         lines.append(f"… and more of them: {plain(folder)}/verdicts-*.parquet has all")
     lines += [f"{count:12,}  {reason}" for reason, count in summary["reasons"].items()]
     counts = ", ".join(
