@@ -418,4 +418,5 @@ def test_without_dask_the_command_says_what_to_install(bulk: Bulk) -> None:
         cwd=bulk.folder,
     )
     assert done.code == 2
-    assert done.err.startswith("error: missing: --scheduler needs Dask's distributed: pip install")
+    needed = "--scheduler needs Dask's distributed: install requirements/bulk.txt"
+    assert done.err.startswith(f"error: missing: {needed}")
