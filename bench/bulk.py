@@ -220,10 +220,11 @@ def measure_killed(
     """See module docstring; ``seconds`` is what an unbroken run takes."""
     random = SystemRandom()
     kills = []
-    for _ in range(KILLS):
+    for number in range(1, KILLS + 1):
         # So that all of them come before the end: what was judged is not judged again.
         moment = random.uniform(0.05, 0.8 / KILLS) * seconds
-        passed, parts = kill_at(start(command(given, given.claims, out)), out, moment)
+        latest = count_parts(whole) * number // (KILLS + 1)
+        passed, parts = kill_at(start(command(given, given.claims, out)), out, moment, latest)
         kills.append({"seconds": round(passed, 2), "parts": parts})
         console.print(f"killed after {passed:.1f} s, {parts} files of verdicts")
     told = finish(start(command(given, given.claims, out)))
@@ -237,11 +238,16 @@ def measure_killed(
     }
 
 
-def kill_at(process: subprocess.Popen[str], out: Path, moment: float) -> tuple[float, int]:
-    """Kill the group when ``moment`` seconds have passed and there is a part more than before;
-    seconds that passed, and parts. Raises `BulkError` if the run is over before."""
+def kill_at(
+    process: subprocess.Popen[str], out: Path, moment: float, latest: int
+) -> tuple[float, int]:
+    """Kill the group when ``moment`` seconds have passed, or ``latest`` parts are there, and there
+    is a part more than before; seconds that passed, and parts. Raises `BulkError` if the run is
+    over before."""
     before, since = count_parts(out), time.perf_counter()
-    while time.perf_counter() - since < moment or count_parts(out) == before:
+    while (parts := count_parts(out)) == before or (
+        parts < latest and time.perf_counter() - since < moment
+    ):
         if process.poll() is not None:
             raise BulkError("the run was over before it was killed")
         time.sleep(0.01)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import re
+import shlex
 import string
 import subprocess
 import sys
@@ -281,8 +282,15 @@ def test_the_commands_of_the_readme_work(repository: Path, tmp_path: Path) -> No
     """Its shell lines, word by word, in a folder that has the examples."""
     text = (repository / "README.md").read_text("utf-8")
     blocks = re.findall(r"```sh\n(.*?)```", text, re.DOTALL)
-    assert len(blocks) == 2
-    code, written = run_shell("set -e\n" + "".join(blocks), tmp_path)
+    first, service, bulk = blocks
+    table = "pa.table({'claim': [open('claim.json', 'rb').read()]}), 'claims.parquet'"
+    archive = f"import pyarrow as pa, pyarrow.parquet as pq; pq.write_table({table})"
+    made = f'{shlex.quote(sys.executable)} -c "{archive}"\n'
+    code, written = run_shell("set -e\n" + first + service + made + bulk, tmp_path)
     assert code == 0, written
-    for told in ("accepted", "granted", "invoice taken", "serving on http://127.0.0.1:8765"):
+    told_by_bulk = "1 accepted, 0 refused, 0 unreadable"
+    for told in (
+        *("accepted", "granted", "invoice taken", "serving on http://127.0.0.1:8765"),
+        told_by_bulk,
+    ):
         assert told in written
