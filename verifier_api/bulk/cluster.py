@@ -71,7 +71,8 @@ class ClusterWorkers:
         self._threads: dict[str, int] = {}
         self._looked = self._seen_workers = time.monotonic()
         # What it has to say is told by our errors; its tracebacks are for nobody's terminal.
-        logging.getLogger("distributed").setLevel(logging.CRITICAL)
+        for name in ("distributed", "distributed.client"):  # which has a level of its own
+            logging.getLogger(name).setLevel(logging.CRITICAL)
         try:
             self._client = _connect(address)
         except (OSError, ValueError, TypeError, RuntimeError):
