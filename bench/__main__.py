@@ -15,14 +15,6 @@ from typing import Any
 
 from rich.console import Console
 from rich.markdown import Markdown
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
 
 from bench.floor import floor_tasks
 from bench.growth import batches_tasks, growth_tasks, lines_tasks
@@ -35,7 +27,7 @@ from bench.plots import write_plots
 from bench.processes import process_tasks
 from bench.report import blocks, disagreements, missed_targets, write_documents
 from bench.results import FOLDER, FORMAT, LATEST, Results, read_results, write_results
-from bench.tasks import Bench, Task
+from bench.tasks import Bench, Task, progress_bar
 from bench.timing import Yardstick
 from zk.backends import load_group
 from zk.generators import generators_of
@@ -65,14 +57,7 @@ def run(parameters: Parameters, size: str, sections: Sequence[str], console: Con
     plan = [(section, task) for section in sections for task in SECTIONS[section](bench)]
     measured: dict[str, list[dict[str, Any]]] = {section: [] for section in sections}
     gc.freeze()  # tables are spared the garbage collector, as in `verifier check-batch`
-    with Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-        console=console,
-    ) as progress:
+    with progress_bar(console) as progress:
         bar = progress.add_task("", total=len(plan))
         for section, task in plan:
             progress.update(bar, description=task.label)

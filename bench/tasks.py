@@ -6,6 +6,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
 from bench.parameters import Parameters
 from bench.timing import Yardstick
 from zk.generators import Generators
@@ -26,3 +36,15 @@ class Task:
 
     label: str
     run: Callable[[], list[dict[str, Any]]]
+
+
+def progress_bar(console: Console) -> Progress:
+    """What a long measurement shows: the step, how many of all are done, the time."""
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        console=console,
+    )

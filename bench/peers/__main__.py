@@ -16,14 +16,6 @@ from typing import Any
 
 from rich.console import Console
 from rich.markdown import Markdown
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
 
 from bench.machine import ROOT, describe_commit, describe_machine
 from bench.peers.building import build, presentable
@@ -33,6 +25,7 @@ from bench.peers.report import blocks, write_documents
 from bench.peers.statement import CLAIM, OPENING, RANGE, SIZE_OF_GOALS
 from bench.peers.systems import OURS, Peer, PeerError, System, read_peers
 from bench.results import FOLDER, FORMAT, Results, read_results, write_results
+from bench.tasks import progress_bar
 from bench.timing import Yardstick
 from zk.backends import load_group
 
@@ -77,14 +70,7 @@ def run(plan: Plan, size: str, only: Sequence[str] | None, console: Console) -> 
     yardstick = Yardstick(load_group("libsecp256k1"))
     gc.freeze()
     entries: list[dict[str, Any]] = []
-    with Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-        console=console,
-    ) as progress:
+    with progress_bar(console) as progress:
         plans = [(kind, n, members(peers, kind, n)) for kind, n in groups_of(plan)]
         total = len(peers) + sum(steps_of(len(systems), plan) for _, _, systems in plans)
         bar = progress.add_task("", total=total)

@@ -1,7 +1,7 @@
 """``python -m tests.fuzz``: feed every reader of bytes with changed bytes, a process a target.
 
-Findings stay in ``.fuzz/found/TARGET``, inputs that reached new branches in ``.fuzz/work/TARGET``,
-where the next run starts from. Ends with 1 if any target had a finding. Where the fuzzer, atheris,
+Findings stay in ``.fuzz/found/TARGET``, inputs that reached new branches in
+``.fuzz/reached/TARGET``, where the next run starts from. Ends with 1 if any target had a finding. Where the fuzzer, atheris,
 is not installed, it says so and does nothing.
 """
 
@@ -53,7 +53,7 @@ _EXECUTIONS = re.compile(r"stat::number_of_executed_units:\s*(\d+)")
 
 def fuzz(target: Target, seconds: int, work: Path) -> Outcome:
     """One process for ``seconds``; what came of it, as stored in the results."""
-    kept, found = work / "work" / target.name, work / "found" / target.name
+    kept, found = work / "reached" / target.name, work / "found" / target.name
     kept.mkdir(parents=True, exist_ok=True)
     found.mkdir(parents=True, exist_ok=True)
     before = set(kept.iterdir())
