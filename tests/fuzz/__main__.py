@@ -1,8 +1,8 @@
 """``python -m tests.fuzz``: feed every reader of bytes with changed bytes, a process a target.
 
 Findings stay in ``.fuzz/found/TARGET``, inputs that reached new branches in
-``.fuzz/reached/TARGET``, where the next run starts from. Ends with 1 if any target had a finding. Where the fuzzer, atheris,
-is not installed, it says so and does nothing.
+``.fuzz/reached/TARGET``, where the next run starts from. Ends with 1 if any target had a finding.
+Where the fuzzer, atheris, is not installed, it says so and does nothing.
 """
 
 from __future__ import annotations
