@@ -373,6 +373,25 @@ def test_a_cluster_gives_the_same_bytes_though_a_worker_dies(
         assert "benef_3Jx0kQ9sWm" not in log.read_text()
 
 
+def test_rows_that_died_with_their_worker_are_computed_again(
+    cluster: tuple[ExitStack, Path, str],
+) -> None:
+    stack, folder, address = cluster
+    worker = start_worker(stack, folder, address, "first")
+    workers = ClusterWorkers(documents(), address)
+    try:
+        workers.submit(one_chunk(good_claims()[0]))
+        (future,) = workers._futures.values()
+        wait_for(lambda: future.status == "finished")
+        worker.kill()
+        wait_for(lambda: future.status != "finished")
+        start_worker(stack, folder, address, "second")
+        chunk, rows = workers.next_done()
+    finally:
+        workers.close()
+    assert (chunk.number, rows[0].verdict) == (1, "accepted")
+
+
 def test_a_cluster_without_workers_is_told(
     bulk: Bulk, cluster: tuple[ExitStack, Path, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

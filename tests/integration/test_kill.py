@@ -125,10 +125,10 @@ class Shop:
                 self.recent.append(request)
             elif before != content:
                 self.differences.append(f"{request[0]}: {before!r}, then {content!r}")
-        elif before is not None or status not in (404, 409, 503):
-            self.differences.append(f"{request[0]}: {before!r}, then {status}")
-        elif status == 503:
+        elif status == 503:  # it may have lost three workers, asked for the first time or again
             self.unanswered.append(request)
+        elif before is not None or status not in (404, 409):
+            self.differences.append(f"{request[0]}: {before!r}, then {status}")
         # Else a notice of a claim that is not there, or whose state does not allow it.
 
     def ask_again(self, server: Server, *, for_everything: bool = False) -> None:

@@ -8,6 +8,7 @@ workers, so it belongs on a network of its own or behind TLS.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import queue
 import secrets
@@ -124,17 +125,21 @@ class ClusterWorkers:
             return self._result(future)
 
     def _result(self, future: Any) -> tuple[Chunk, list[Row]]:
+        """Rows that died with their worker, before they were fetched, are computed again."""
         chunk = self._chunks[future.key]
-        if future.status == "error":
-            error = future.exception()
-            if isinstance(error, KilledWorker):
-                raise given_up(chunk)
-            raise error
-        if future.status != "finished":
-            raise self._lost()
-        rows: list[Row] = future.result()
-        del self._chunks[future.key], self._futures[future.key]
-        return chunk, rows
+        while future.status != "cancelled":
+            try:
+                rows: list[Row] = future.result(timeout=_LOOK_SECONDS)
+            except TimeoutError:
+                self._look()
+            except asyncio.CancelledError:
+                break
+            except KilledWorker:
+                raise given_up(chunk) from None
+            else:
+                del self._chunks[future.key], self._futures[future.key]
+                return chunk, rows
+        raise self._lost()
 
     def _look(self) -> None:
         """Count the workers now and then."""
