@@ -7,7 +7,7 @@ limits the price. Both are figures of the contract, never constants of the code.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import date
 from importlib.resources import files
 from types import MappingProxyType
@@ -38,9 +38,17 @@ MAX_PRICE_CAPS = 100
 MAX_RENEWAL_MONTHS = 120
 MAX_EARLY_GROUNDS = 20
 MAX_GRANT_DAYS = 366
+MAX_ATTESTATION_RULES = 10
+MAX_RULE_CLASSES = 50
+MAX_RULE_ATTESTERS = 20
+MAX_ATTESTATION_DAYS = 366
+MAX_AUDIT_GROUNDS = 20
+MAX_ANSWER_DAYS = 92
+MAX_KEEP_DAYS = 366
 
 EquipmentLevel: TypeAlias = Literal["a", "b", "c", "d", "e", "f"]
 StatementName: TypeAlias = Literal["line", "equipment", "pair"]
+AttestedSlot: TypeAlias = Literal["code", "price"]
 FloorVerdict: TypeAlias = Literal["ok", "warn", "refuse"]
 
 EQUIPMENT_LEVELS: Final[tuple[EquipmentLevel, ...]] = get_args(EquipmentLevel)
@@ -87,10 +95,15 @@ def _in_statement_order(names: tuple[StatementName, ...]) -> tuple[StatementName
     return tuple(name for name in STATEMENT_NAMES if name in names)
 
 
-def _require_distinct(grounds: tuple[Identifier, ...]) -> tuple[Identifier, ...]:
-    if len(set(grounds)) != len(grounds):
-        raise ValueError("a ground is named twice")
-    return tuple(sorted(grounds))
+def _distinct(what: str) -> Callable[[tuple[str, ...]], tuple[str, ...]]:
+    """Names without order, each once; ``what`` says of what."""
+
+    def check(names: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(names)) != len(names):
+            raise ValueError(f"{what} is named twice")
+        return tuple(sorted(names))
+
+    return check
 
 
 def _require_every_level(ceilings: Mapping[EquipmentLevel, int]) -> Mapping[EquipmentLevel, int]:
@@ -128,6 +141,48 @@ class RenewalMonths(StrictDocument):
     under_16: Annotated[int, Field(ge=0, le=MAX_RENEWAL_MONTHS)]
 
 
+class AttestationRule(StrictDocument):
+    """Lines that somebody who knows the real code has to confirm (`circuits.attestation`).
+
+    A line of one of the ``classes``, or one whose hidden class may be among them, needs an
+    attestation of one of the ``attesters`` that covers ``slots``: with the claim where
+    ``within_days`` is null, else within so many days of the grant.
+    """
+
+    classes: Annotated[
+        tuple[ClassCode, ...],
+        Field(min_length=1, max_length=MAX_RULE_CLASSES),
+        AfterValidator(_distinct("a class")),
+    ]
+    attesters: Annotated[
+        tuple[Identifier, ...],
+        Field(min_length=1, max_length=MAX_RULE_ATTESTERS),
+        AfterValidator(_distinct("an attester")),
+    ]
+    slots: Annotated[
+        tuple[AttestedSlot, ...],
+        Field(min_length=1, max_length=2),
+        AfterValidator(_distinct("a slot")),
+    ] = ("code",)
+    within_days: Annotated[int, Field(ge=1, le=MAX_ATTESTATION_DAYS)] | None
+
+
+class AuditRules(StrictDocument):
+    """How audits under the contract go (`circuits.audit`).
+
+    ``grounds`` is a closed list without order. An optician has at least ``answer_days`` to answer;
+    a sealed answer is kept for at most ``keep_days`` after that.
+    """
+
+    grounds: Annotated[
+        tuple[Identifier, ...],
+        Field(min_length=1, max_length=MAX_AUDIT_GROUNDS),
+        AfterValidator(_distinct("a ground")),
+    ]
+    answer_days: Annotated[int, Field(ge=1, le=MAX_ANSWER_DAYS)]
+    keep_days: Annotated[int, Field(ge=1, le=MAX_KEEP_DAYS)]
+
+
 class Contract(StrictDocument):
     """What both sides compute a circuit from, with the nomenclature and the date of service.
 
@@ -137,7 +192,8 @@ class Contract(StrictDocument):
     ``largest_price_cents`` alone. ``row_price_limits`` says whether the price limits of the hidden
     rows (class A) are enforced. A claim before ``renewal_months`` have passed needs one of the
     ``early_renewal_grounds``, a closed list without order. An invoice may come until ``grant_days``
-    after the grant. Floats, unknown keys and contradictions are refused.
+    after the grant. ``attestations`` says what has to be confirmed and by whom, ``audits`` how
+    lines are audited (null: not at all). Floats, unknown keys and contradictions are refused.
     """
 
     # Not Literal[1], which takes true for 1.
@@ -166,9 +222,13 @@ class Contract(StrictDocument):
     early_renewal_grounds: Annotated[
         tuple[Identifier, ...],
         Field(max_length=MAX_EARLY_GROUNDS),
-        AfterValidator(_require_distinct),
+        AfterValidator(_distinct("a ground")),
     ] = ()
     grant_days: Annotated[int, Field(ge=1, le=MAX_GRANT_DAYS)]
+    attestations: Annotated[
+        tuple[AttestationRule, ...], Field(max_length=MAX_ATTESTATION_RULES)
+    ] = ()
+    audits: AuditRules | None = None
 
     def __hash__(self) -> int:
         return hash((self.insurer_id, self.product_id, self.contract_id, self.valid_from))
@@ -209,7 +269,7 @@ def parse_contract(data: bytes) -> Contract:
 
 
 def require_classes_known(contract: Contract, nomenclature: Nomenclature) -> None:
-    """Refuse a price cap for a class that does not exist: it would silently cap nothing.
+    """Refuse a rule for a class that does not exist: it would silently rule nothing.
 
     Raises `StatementError` naming the class.
     """
@@ -217,6 +277,12 @@ def require_classes_known(contract: Contract, nomenclature: Nomenclature) -> Non
     for regroupement in contract.price_caps_cents:
         if regroupement not in known:
             raise StatementError(f"contract: price_caps_cents.{regroupement}: no such class")
+    for number, rule in enumerate(contract.attestations):
+        for regroupement in rule.classes:
+            if regroupement not in known:
+                raise StatementError(
+                    f"contract: attestations.{number}.classes: {regroupement}: no such class"
+                )
 
 
 def contract_digest(contract: Contract) -> bytes:

@@ -10,7 +10,37 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from circuits.canonical import canonical_bytes, decode_base64url, encode_base64url
-from zk.errors import ProofRejected, StatementError
+from zk.errors import EncodingError, ProofRejected, StatementError
+
+_FIELD = 2**255 - 19
+_EIGHTH = int.from_bytes(
+    bytes.fromhex("c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a"), "little"
+)
+_SMALL_ORDER = {0, 1, _FIELD - 1, _EIGHTH, _FIELD - _EIGHTH}
+
+
+def is_small_order(public_key: bytes) -> bool:
+    """Whether an Ed25519 public key is a point of order 1, 2, 4 or 8 (RFC 8032, 5.1.7).
+
+    Anybody can sign for such a key, and whoever registered it can deny every signature. The order
+    follows from the y-coordinate, in whatever encoding: 0, ±1 or a root of d·y⁴ + 2·y² = 1.
+    """
+    y = int.from_bytes(public_key, "little") & (1 << 255) - 1
+    return y % _FIELD in _SMALL_ORDER
+
+
+def public_key_of(text: str) -> Ed25519PublicKey:
+    """The key of 32 bytes in base64url.
+
+    Raises `StatementError` for what is no Ed25519 public key, or one for which anybody can sign.
+    """
+    try:
+        key = Ed25519PublicKey.from_public_bytes(decode_base64url(text))
+    except (ValueError, EncodingError):
+        raise StatementError("not an Ed25519 public key") from None
+    if is_small_order(key.public_bytes_raw()):
+        raise StatementError("a key for which anybody can sign")
+    return key
 
 
 def key_id_of(public_key: Ed25519PublicKey) -> str:

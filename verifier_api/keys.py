@@ -8,30 +8,12 @@ from typing import Annotated
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from pydantic import Field, model_validator
 
-from circuits.canonical import decode_base64url
 from circuits.claim import Digest
 from circuits.document import Identifier, IsoDate, StrictDocument, parse_document
-from circuits.signing import key_id_of
+from circuits.signing import key_id_of, public_key_of
 from zk.errors import StatementError
 
 MAX_KEYS_BYTES = 16 * 2**20
-
-
-_FIELD = 2**255 - 19
-_EIGHTH = int.from_bytes(
-    bytes.fromhex("c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a"), "little"
-)
-_SMALL_ORDER = {0, 1, _FIELD - 1, _EIGHTH, _FIELD - _EIGHTH}
-
-
-def is_small_order(public_key: bytes) -> bool:
-    """Whether an Ed25519 public key is a point of order 1, 2, 4 or 8 (RFC 8032, 5.1.7).
-
-    Anybody can sign for such a key, and whoever registered it can deny every signature. The order
-    follows from the y-coordinate, in whatever encoding: 0, ±1 or a root of d·y⁴ + 2·y² = 1.
-    """
-    y = int.from_bytes(public_key, "little") & (1 << 255) - 1
-    return y % _FIELD in _SMALL_ORDER
 
 
 class KeyEntry(StrictDocument):
@@ -62,11 +44,9 @@ class KeyRegistry:
         self._entries: dict[str, tuple[KeyEntry, Ed25519PublicKey]] = {}
         for number, entry in enumerate(entries):
             try:
-                key = Ed25519PublicKey.from_public_bytes(decode_base64url(entry.public_key))
-            except ValueError:
-                raise StatementError(f"keys: keys.{number}: not an Ed25519 public key") from None
-            if is_small_order(key.public_bytes_raw()):
-                raise StatementError(f"keys: keys.{number}: a key for which anybody can sign")
+                key = public_key_of(entry.public_key)
+            except StatementError as error:
+                raise StatementError(f"keys: keys.{number}: {error}") from None
             if key_id_of(key) in self._entries:
                 raise StatementError(f"keys: keys.{number}: the key is listed twice")
             self._entries[key_id_of(key)] = entry, key

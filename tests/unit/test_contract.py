@@ -251,6 +251,8 @@ def test_digest_is_over_the_canonical_form_with_defaults() -> None:
         "statements": ["line", "equipment", "pair"],
         "row_price_limits": True,
         "early_renewal_grounds": [],
+        "attestations": [],
+        "audits": None,
     }
     expected = tagged_digest(DIGEST_TAG, canonical_bytes(document))
     assert contract_digest(parse()) == contract_digest(parse(**document)) == expected

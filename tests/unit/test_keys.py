@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 
 from circuits.canonical import encode_base64url
+from circuits.signing import is_small_order
 from optician.identity import Identity
 from tests.support.claims import identity, keys_document
 from verifier_api.keys import (
     MAX_KEYS_BYTES,
     KeyEntry,
     KeyRegistry,
-    is_small_order,
     parse_keys,
 )
 from zk.errors import EncodingError, StatementError

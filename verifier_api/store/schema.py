@@ -44,7 +44,8 @@ changes = Table(
     Column("topic", String(32), primary_key=True),
     Column("counter", BigInteger, nullable=False),
 )
-"""One row, topic "directory": counts what `verifier_api.service.directory` has to read again."""
+"""Topic "directory" counts what `verifier_api.service.directory` has to read again; topic "clock"
+is the latest instant that was seen, in seconds since 1970 (`verifier_api.service.clock`)."""
 
 contracts = Table(
     "contracts",
@@ -127,14 +128,18 @@ claims = Table(
     Column("deadline", _INSTANT),
     Column("granted_lenses_cents", BigInteger),
     Column("granted_frame_cents", BigInteger),
+    Column("attest_by", _INSTANT),
     UniqueConstraint("claim_id"),
     Index("ix_claims_beneficiary_state", "beneficiary", "state"),
     Index("ix_claims_optician_id_sequence", "optician_id", "sequence"),
     Index("ix_claims_state_deadline", "state", "deadline"),
+    Index("ix_claims_attest_by", "attest_by"),
 )
 """One row a judged claim. ``answer`` is the verdict as it was given, for ever, to ``actor`` (the id
 of a token); ``state`` goes on:
-``deadline`` is the last instant of a state that expires (granted, pending), else None."""
+``deadline`` is the last instant of a state that expires (granted, pending), else None;
+``attest_by`` the last instant at which the next attestation that is due may come, None if none is
+(since migration 0003)."""
 
 commitments = Table(
     "commitments",
@@ -182,3 +187,80 @@ circuits = Table(
     Column("declaration", Text, nullable=False),
 )
 """What each circuit that was judged is compiled from (since migration 0002)."""
+
+publications = Table(
+    "publications",
+    metadata,
+    Column("digest", _DIGEST, primary_key=True),
+    Column("key_id", _DIGEST, primary_key=True),
+    Column("kind", String(16), nullable=False),
+    Column("publisher_id", _NAME, nullable=False),
+    Column("in_force_from", Date, nullable=False),
+    Column("document", LargeBinary, nullable=False),
+    Column("recorded_at", _INSTANT, nullable=False),
+)
+"""Publishers' signatures of contracts and nomenclatures, by the document's digest (since migration
+0003, as all that follows)."""
+
+attestation_duties = Table(
+    "attestation_duties",
+    metadata,
+    Column("claim_id", _NAME, ForeignKey("claims.claim_id"), primary_key=True),
+    Column("line", Integer, primary_key=True, autoincrement=False),
+    Column("rule", Integer, primary_key=True, autoincrement=False),
+    Column("due_at", _INSTANT),
+    Column("attestation_digest", _DIGEST),
+)
+"""What the contract asks for each line of a claim that was granted: ``rule`` numbers the contract's
+rules from 0, ``due_at`` is None for what came with the claim, ``attestation_digest`` names what
+met it."""
+
+attestations = Table(
+    "attestations",
+    metadata,
+    Column("digest", _DIGEST, primary_key=True),
+    Column("claim_id", _NAME, ForeignKey("claims.claim_id"), nullable=False),
+    Column("line", Integer, nullable=False),
+    Column("attester_id", _NAME, nullable=False),
+    Column("record", String(22), nullable=False),
+    Column("document", LargeBinary, nullable=False),
+    Column("answer", Text, nullable=False),
+    Column("recorded_at", _INSTANT, nullable=False),
+    UniqueConstraint("attester_id", "record"),
+    Index("ix_attestations_claim_id", "claim_id"),
+)
+"""Attestations that were taken, with the answer that was given."""
+
+audits = Table(
+    "audits",
+    metadata,
+    Column("sequence", _SEQUENCE, primary_key=True, autoincrement=True),
+    Column("case_id", _NAME, nullable=False),
+    Column("case_digest", _DIGEST, nullable=False),
+    Column("claim_id", _NAME, ForeignKey("claims.claim_id"), nullable=False),
+    Column("line", Integer, nullable=False),
+    Column("optician_id", _NAME, nullable=False),
+    Column("auditor_id", _NAME, nullable=False),
+    Column("ground", _NAME, nullable=False),
+    Column("case_document", LargeBinary, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("opened_at", _INSTANT, nullable=False),
+    Column("answer_by", _INSTANT, nullable=False),
+    Column("erase_at", _INSTANT, nullable=False),
+    Column("answer_digest", _DIGEST),
+    Column("answer_document", LargeBinary),
+    Column("answered_at", _INSTANT),
+    Column("sealed", LargeBinary),
+    Column("erased_at", _INSTANT),
+    Column("outcome", String(16)),
+    Column("outcome_digest", _DIGEST),
+    Column("outcome_document", LargeBinary),
+    Column("concluded_at", _INSTANT),
+    UniqueConstraint("case_id"),
+    Index("ix_audits_claim_id", "claim_id"),
+    Index("ix_audits_optician_id_sequence", "optician_id", "sequence"),
+    Index("ix_audits_state_answer_by", "state", "answer_by"),
+    Index("ix_audits_erase_at", "erase_at"),
+)
+"""Audit cases. ``sealed`` is an opening that only the auditor can read, None after it was erased.
+Instants are the service's own: when each document was recorded."""

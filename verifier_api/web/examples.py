@@ -17,7 +17,7 @@ _SIGNER: Final = {
     "optician_id": "golden-optician",
 }
 
-DIGEST: Final = "d7hBC5e1Zi2689gAv4-T8oUGieAflU7lYynMG8Agwk4"
+DIGEST: Final = "QmiTvdq-mXdqCATHmUhEDMuTboMmBESx1sFfTyZBBSw"
 NOMENCLATURE_DIGEST: Final = "jbIg7o_yF2OEHpHb20V1oYwxoZiH0ALFNHyBW3m6GOY"
 CLAIM_ID: Final = "golden-line"
 TOKEN_ID: Final = "0123456789abcdef"
