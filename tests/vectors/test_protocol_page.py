@@ -22,6 +22,8 @@ from typing import Any
 import pytest
 
 from circuits import gadgets
+from circuits.attestation import ATTESTATION_REASONS, Attestation, AttestationRequest
+from circuits.audit import AUDIT_REASONS, AuditAnswer, AuditCase, AuditOutcome, Finding
 from circuits.canonical import canonical_bytes, decode_base64url
 from circuits.claim import (
     Claim,
@@ -44,8 +46,11 @@ from circuits.notices import (
     Cancellation,
     Invoice,
 )
+from circuits.publication import PUBLICATION_REASONS, Publication
+from circuits.signed import SignedDocument
 from circuits.slots import Correction, Slot, pack_correction
 from circuits.statements import compile_statement
+from circuits.trust import TRUST_REASONS
 from optician.claiming import make_claim
 from optician.sale import parse_sale
 from tests.support import claims as samples
@@ -424,8 +429,36 @@ def test_the_pages_reason_codes_are_the_judges(page: str) -> None:
     named = {name for row in table_rows(text) for name in re.findall(r"`([a-z_]+)`", row[-1])}
     assert named == set(REASONS)
     assert set(re.findall(r"`(opening_[a-z_]+)`", text)) == set(OPENING_REASONS)
+    notices, _, signed = notices.partition("\nThe signed documents around a claim")
     reasons = [row[-1].strip("`") for row in table_rows(notices)[1:]]
     assert [reason for reason in reasons if not reason.startswith("-")] == list(NOTICE_REASONS)
+    told = set(re.findall(r"`([a-z]+(?:_[a-z]+)+)`", signed)) - {"opened_at", "answer_by"}
+    assert told >= set(TRUST_REASONS) | set(PUBLICATION_REASONS)
+    # Those of the records and of the optician's key are the service's.
+    of_records = {"attestation_replayed", "attestation_late", "attestation_missing"}
+    assert told >= set(ATTESTATION_REASONS) - of_records
+    of_records = {"audit_late", "outcome_too_soon", "auditor_unknown", "optician_unknown"}
+    assert told >= set(AUDIT_REASONS) - of_records
+
+
+SIGNED: tuple[type[SignedDocument], ...] = (
+    *(Publication, AttestationRequest, Attestation),
+    *(AuditCase, AuditAnswer, AuditOutcome, Finding),
+)
+
+
+@pytest.mark.parametrize("model", SIGNED, ids=lambda model: model.WHAT)
+def test_the_pages_signed_documents_have_the_codes_keys(
+    page: str, model: type[SignedDocument]
+) -> None:
+    text = section(page, 8).partition("### Signed documents around a claim")[2]
+    (row,) = [row for row in table_rows(text) if row[0].startswith(f"{model.WHAT},")]
+    assert row[1] == f"`{model.TAG.decode()}`"
+    # What stands in brackets are values, and instants that follow one another are joined by <.
+    told = re.sub(r"\([^()]*\)", "", row[2])
+    assert set(re.findall(r"`(\w+)`", told)) == set(model.model_fields) - set(
+        SignedDocument.model_fields
+    )
 
 
 @pytest.mark.parametrize("kind", ["invoice", "cancellation"])
