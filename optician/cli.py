@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from console.inputs import STANDARD, read_input, read_nomenclature
+from console.outputs import check_files, is_readable_by_others, write_output
 from console.running import CommandError, Version, new_app, run
-from optician.files import is_readable_by_others, write_output
 from optician.sending import cancel, fetch, invoice, status, submit
 from optician.terminal import (
     AsJson,
@@ -24,7 +24,6 @@ from optician.terminal import (
     Lang,
     Terminal,
     blaming,
-    check_files,
     reporting_to,
 )
 from zk.errors import StatementError

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from console.inputs import STANDARD, check_inputs, read_input
+from console.outputs import check_files, is_readable_by_others, write_output
 from console.running import CommandError, UsageError, plain
-from optician.files import is_readable_by_others, write_output
 from optician.messages import (
     NEXT_STEPS,
     NO_NEXT_STEP,
@@ -25,13 +25,14 @@ from optician.messages import (
     PROBLEMS,
     in_language,
 )
-from optician.terminal import AsJson, Force, Lang, Terminal, blaming, check_files, reporting_to
+from optician.terminal import AsJson, Force, Lang, Terminal, blaming, reporting_to
 
 if TYPE_CHECKING:
     from datetime import date, datetime
 
     from circuits.claim import Claim, ClaimAmounts
-    from optician.answers import Amounts, Titles, VerdictAnswer
+    from console.answers import Titles
+    from optician.answers import Amounts, VerdictAnswer
     from optician.client import ServiceClient, ServiceProblem
     from optician.identity import Identity
 
@@ -41,7 +42,7 @@ EXIT_CODES = {"granted": 0, "refused": 1, "pending": 4}
 TOKEN_VARIABLE = "CLAIROBSCUR_TOKEN"
 MAX_TOKEN_BYTES = 1024
 
-# Those of `optician.calls`, which is not loaded for a help page.
+# Those of `console.calls`, which is not loaded for a help page.
 DEFAULT_RETRIES = 4
 DEFAULT_TIMEOUT = 60.0
 
@@ -429,7 +430,7 @@ def _told(terminal: Terminal, problem: ServiceProblem) -> CommandError:
 
 
 def _facts(answer: Any) -> dict[str, Any]:
-    from optician.answers import facts_of
+    from console.answers import facts_of
 
     return facts_of(answer)
 

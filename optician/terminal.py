@@ -5,14 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from console.inputs import STANDARD, check_inputs
-from console.running import CommandError, UsageError, euros, reporting
-from optician.files import check_writable
+from console.running import CommandError, euros, reporting
 from optician.messages import Language, preferred_language, say
 from zk.errors import EncodingError, StatementError
 
@@ -88,22 +85,3 @@ def blaming(kind: str, refusal: type[StatementError] = StatementError) -> Iterat
         raise CommandError("sale" if kind == "sale" else "unreadable", str(error)) from None
     except refusal as error:
         raise CommandError(kind, str(error)) from None
-
-
-def check_files(
-    inputs: list[str],
-    outputs: list[str],
-    *,
-    replace: bool,
-    advice: str = "use --force to replace it",
-) -> None:
-    """Raise `UsageError` or `OSError` before any work is done for nothing."""
-    check_inputs(inputs)
-    if outputs.count(STANDARD) > 1:
-        raise UsageError("only one file can be written to standard output")
-    files = [Path(name).resolve() for name in [*inputs, *outputs] if name not in ("", STANDARD)]
-    written = [Path(name).resolve() for name in outputs if name != STANDARD]
-    if any(files.count(path) > 1 for path in written):
-        raise UsageError("a file that is written is named twice")
-    for name in outputs:
-        check_writable(name, replace=replace, advice=advice)

@@ -7,7 +7,16 @@ program. Imports wait until a command needs them: nobody waits for a help page.
 from __future__ import annotations
 
 from console.running import Version, new_app, run
-from verifier_api.commands import access, bulk, contracts, judging, nomenclature, rights, serving
+from verifier_api.commands import (
+    access,
+    bulk,
+    contracts,
+    judging,
+    nomenclature,
+    parties,
+    rights,
+    serving,
+)
 
 app = new_app(
     about="Judge an optician's claims, whose codes and prices stay hidden.",
@@ -17,6 +26,7 @@ app = new_app(
 judging.add_to(app)
 bulk.add_to(app)
 serving.add_to(app)
+parties.add_to(app)
 app.add_typer(nomenclature.app, name="nomenclature")
 app.add_typer(contracts.app, name="contracts")
 app.add_typer(access.tokens_app, name="tokens")

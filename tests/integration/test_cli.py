@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-import optician.files
+import console.outputs
 from circuits.canonical import decode_base64url, encode_base64url
 from circuits.claim import claim_digest, decode_claim
 from circuits.contract import contract_digest, load_sample
@@ -273,7 +273,7 @@ def test_a_write_that_fails_leaves_no_file_behind(
     def full_disk(_: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("optician.files.os.fsync", full_disk)
+    monkeypatch.setattr("console.outputs.os.fsync", full_disk)
     done = prove(ready)
     assert done.code == 2
     assert "No space left on device" in done.err
@@ -287,7 +287,7 @@ def test_files_are_written_where_hard_links_do_not_exist(
     def no_links(*_: object) -> None:
         raise OSError(95, "Operation not supported")
 
-    monkeypatch.setattr("optician.files.os.link", no_links)
+    monkeypatch.setattr("console.outputs.os.link", no_links)
     assert prove(ready).code == 0
     assert check(ready).code == 0
 
@@ -295,10 +295,10 @@ def test_files_are_written_where_hard_links_do_not_exist(
 def test_a_file_that_appears_meanwhile_is_not_replaced(
     ready: Console, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(optician.files, "check_writable", lambda *_, **__: None)
+    monkeypatch.setattr(console.outputs, "check_writable", lambda *_, **__: None)
     (ready.folder / "o.json").write_bytes(b"somebody else's")
     with pytest.raises(FileExistsError, match=r"o\.json exists already"):
-        optician.files.write_output("o.json", b"ours", secret=True)
+        console.outputs.write_output("o.json", b"ours", secret=True)
     assert (ready.folder / "o.json").read_bytes() == b"somebody else's"
 
 

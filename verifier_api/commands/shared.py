@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from circuits.contract import Contract
     from circuits.document import Model
+    from circuits.trust import PartyRole
+    from verifier_api.parties import Party
     from verifier_api.settings import Settings
     from verifier_api.store.database import Database
 
@@ -76,6 +78,20 @@ def read_contract(name: str) -> Contract:
     from circuits.contract import MAX_CONTRACT_BYTES, parse_contract
 
     return parse_contract(read_input(name, MAX_CONTRACT_BYTES))
+
+
+def read_party(name: str, role: PartyRole) -> Party:
+    """The party in a secret key file. Raises `CommandError` if it is of another role; a file that
+    others can read is told on standard error."""
+    from console.outputs import is_readable_by_others
+    from verifier_api.parties import MAX_PARTY_BYTES, Party
+
+    party = Party.parse(read_input(name, MAX_PARTY_BYTES))
+    if party.role != role:
+        raise CommandError("key", f"the key is not of role {role}")
+    if is_readable_by_others(name):
+        print("warning: the key file can be read by others on this machine", file=sys.stderr)
+    return party
 
 
 def parse_day(text: str, option: str = "--date") -> date:
@@ -162,8 +178,9 @@ def telling_refusals() -> Iterator[None]:
         raise UsageError("an argument has bytes that are no text") from None
 
 
-def tell(as_json: bool, facts: Any, lines: list[str]) -> None:
-    """A result: JSON, or lines to read."""
+def tell(as_json: bool, facts: Any, lines: list[str], *, is_output_taken: bool = False) -> None:
+    """A result: JSON, or lines to read; on standard error where a file went to standard output."""
     from console.running import plain
 
-    print(json.dumps(facts) if as_json else "\n".join(plain(line) for line in lines))
+    text = json.dumps(facts) if as_json else "\n".join(plain(line) for line in lines)
+    print(text, file=sys.stderr if is_output_taken else sys.stdout)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from console.inputs import read_input
-from optician.files import check_writable, is_readable_by_others, write_output
+from console.outputs import check_writable, is_readable_by_others, write_output
 
 
 def test_a_secret_file_is_for_its_owner_alone(tmp_path: Path) -> None:

@@ -9,7 +9,8 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 
-from console.inputs import STANDARD
+from console.inputs import STANDARD, check_inputs
+from console.running import UsageError
 
 
 def check_writable(name: str, *, replace: bool, advice: str = "") -> None:
@@ -28,6 +29,25 @@ def check_writable(name: str, *, replace: bool, advice: str = "") -> None:
             raise FileExistsError(f"{name} exists already" + (advice and f": {advice}"))
     elif not path.parent.is_dir():
         raise FileNotFoundError(f"{path.parent} is not a directory")
+
+
+def check_files(
+    inputs: list[str],
+    outputs: list[str],
+    *,
+    replace: bool,
+    advice: str = "use --force to replace it",
+) -> None:
+    """Raise `UsageError` or `OSError` before any work is done for nothing."""
+    check_inputs(inputs)
+    if outputs.count(STANDARD) > 1:
+        raise UsageError("only one file can be written to standard output")
+    files = [Path(name).resolve() for name in [*inputs, *outputs] if name not in ("", STANDARD)]
+    written = [Path(name).resolve() for name in outputs if name != STANDARD]
+    if any(files.count(path) > 1 for path in written):
+        raise UsageError("a file that is written is named twice")
+    for name in outputs:
+        check_writable(name, replace=replace, advice=advice)
 
 
 def write_output(name: str, data: bytes, *, secret: bool = False, replace: bool = False) -> None:
