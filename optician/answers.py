@@ -1,38 +1,20 @@
 """What the insurer's service answers, as `optician.client` hands it out.
 
-Frozen, and strict in the members that are known; others are ignored, since a newer service may say
-more. Nothing in an answer is trusted further than that: texts are for people to read.
+Frozen, and strict in the members that are known (`console.answers`). Nothing in an answer is
+trusted further than that.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
+from pydantic import Field, JsonValue, model_validator
 
 from circuits.claim import Beneficiary, Digest, Instant
-from circuits.document import Cents, Identifier, IsoDate, form
-
-Text: TypeAlias = Annotated[str, Field(max_length=4096)]
-Code: TypeAlias = Annotated[
-    str, form(r"[a-z][a-z0-9_]{0,63}", "1 to 64 small letters, digits or underscores expected")
-]
-"""A reason or a state: not a closed list, since a newer service may know more of them."""
+from circuits.document import Cents, Identifier, IsoDate
+from console.answers import Answer, Code, Text, Titles
 
 VerdictName: TypeAlias = Literal["granted", "refused", "pending"]
-
-
-class Answer(BaseModel):
-    """An answer or a part of one."""
-
-    model_config = ConfigDict(extra="ignore", frozen=True, strict=True, hide_input_in_errors=True)
-
-
-class Titles(Answer):
-    """A text in both languages."""
-
-    en: Text
-    fr: Text
 
 
 class Amounts(Answer):
@@ -328,22 +310,4 @@ class HealthAnswer(Answer):
     """That the process is alive, or whether it can work: then with a fact for each check."""
 
     status: Code
-    checks: dict[str, JsonValue] = {}
-
-
-class ProblemAnswer(Answer):
-    """RFC 9457 problem details, as the service gives them."""
-
-    code: Code
-    title: Text
-    titles: Titles | None = None
-    status: int
-    detail: Text = ""
-    places: Annotated[tuple[Text, ...], Field(max_length=1000)] = ()
-    instance: Text | None = None
-    reason: Code | None = None
-
-
-def facts_of(answer: Answer) -> dict[str, Any]:
-    """An answer as JSON data."""
-    return answer.model_dump(mode="json", by_alias=True)
+    checks: dict[str, JsonValue] = Field(default_factory=dict)

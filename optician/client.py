@@ -37,6 +37,18 @@ from circuits.notices import (
     encode_cancellation,
     encode_invoice,
 )
+from console.calls import (
+    DEFAULT_RETRIES,
+    DEFAULT_TIMEOUT,
+    Call,
+    Caller,
+    ServiceAnswerInvalid,
+    ServiceArgumentInvalid,
+    ServiceFault,
+    ServiceProblem,
+    ServiceUnreachable,
+    parse_answer,
+)
 from optician.answers import (
     BatchLine,
     CancellationAnswer,
@@ -65,18 +77,6 @@ from optician.answers import (
     TokenAnswer,
     TokenList,
     VerdictAnswer,
-)
-from optician.calls import (
-    DEFAULT_RETRIES,
-    DEFAULT_TIMEOUT,
-    Call,
-    Caller,
-    ServiceAnswerInvalid,
-    ServiceArgumentInvalid,
-    ServiceFault,
-    ServiceProblem,
-    ServiceUnreachable,
-    parse_answer,
 )
 from zk.errors import ZkError
 

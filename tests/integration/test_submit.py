@@ -19,7 +19,8 @@ from circuits.notices import (
     encode_cancellation,
     encode_invoice,
 )
-from optician import calls, sending
+from console import calls
+from optician import sending
 from optician.identity import Identity
 from optician.messages import NEXT_STEPS, NOTICE_PROBLEMS, PROBLEMS
 from tests.support import claims as samples
@@ -52,7 +53,7 @@ def claim() -> Claim:
 def shop(console: Console, claim: Claim, monkeypatch: pytest.MonkeyPatch) -> Console:
     """A shop with a claim that was proved, its key and a token, and no token in the environment."""
     monkeypatch.delenv(sending.TOKEN_VARIABLE, raising=False)
-    monkeypatch.setattr("optician.calls.FIRST_PAUSE", 0.0)
+    monkeypatch.setattr("console.calls.FIRST_PAUSE", 0.0)
     files = {
         "claim.json": encode_claim(claim) + b"\n",
         "key.json": samples.identity().encode(),

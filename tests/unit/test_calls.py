@@ -6,7 +6,7 @@ import traceback
 
 import pytest
 
-from optician.calls import (
+from console.calls import (
     Call,
     Caller,
     ServiceArgumentInvalid,

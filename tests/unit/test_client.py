@@ -20,8 +20,9 @@ import pytest
 
 from circuits.claim import Claim, encode_claim
 from circuits.notices import encode_cancellation, encode_invoice
-from optician import calls
-from optician.answers import BatchLine, VerdictAnswer, facts_of
+from console import calls
+from console.answers import facts_of
+from optician.answers import BatchLine, VerdictAnswer
 from optician.client import (
     BATCH_LINES,
     ServiceAnswerInvalid,

@@ -1,5 +1,6 @@
-"""One call of the insurer's service over HTTP: what is sent, how often, and what counts as an
-answer. `optician.client` says what can be called.
+"""One call of a service over HTTP: what is sent, how often, and what counts as an answer.
+
+`optician.client` and `verifier_api.auditor.client` say what can be called of the insurer's service.
 
 * The token goes to the service alone: over https, or over plain http to this machine itself;
   redirects are not followed. It stands in no URL, error, log or repr.
@@ -29,7 +30,7 @@ import httpx2
 from pydantic import ValidationError
 
 from circuits.document import describe_problems
-from optician.answers import Answer, ProblemAnswer
+from console.answers import Answer, ProblemAnswer
 
 MAX_ANSWER_BYTES = 16 * 2**20
 MAX_PROBLEM_BYTES = 64 * 2**10
