@@ -38,8 +38,12 @@ MAX_ANSWER_BYTES = 4096
 MAX_REPLY_BYTES = MAX_ANSWER_BYTES + 2 * MAX_SEALED_BYTES
 MAX_OUTCOME_BYTES = 4096
 MAX_FINDING_BYTES = 32 * 2**10
-MAX_CASE_AGE = timedelta(days=1)
-"""So old at most a case may be when the insurer first records it."""
+MAX_CASE_AGE = timedelta(hours=1)
+"""So old at most a case may be when the insurer first records it: of the days that the contract
+gives to answer, which run from its signing, the optician loses no more than that."""
+
+MAX_CASE_LEAD = timedelta(minutes=1)
+"""So far an auditor's clock may be ahead of the insurer's."""
 
 MAX_REASON = 200
 """Characters of a refusal's reason, and of what an opening was compared with."""
@@ -314,7 +318,7 @@ def require_case_fits(case: AuditCase, claim: Claim, contract: Contract, now: da
         raise rejected("audit_not_foreseen")
     if case.ground not in rules.grounds:
         raise rejected("ground_not_allowed")
-    if case.opened_at > now:
+    if case.opened_at - now > MAX_CASE_LEAD:
         raise rejected("opened_in_future")
     if now - case.opened_at > MAX_CASE_AGE:
         raise rejected("opened_long_ago")
