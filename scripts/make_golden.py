@@ -1,4 +1,5 @@
-"""Write the golden vectors anew: claims and notices to accept, and mutations of them to refuse.
+"""Write the golden vectors anew: claims, notices and the signed documents around a claim to accept,
+and mutations of them to refuse.
 
 Usage, from the root of the checkout: python -m scripts.make_golden [FOLDER]
 
@@ -19,11 +20,13 @@ from pathlib import Path
 from scripts.golden.accepts import TABLE_FILE, Json, accepts
 from scripts.golden.notices import Notices
 from scripts.golden.rejects import Mutator
+from scripts.golden.signed import SignedDocuments
 from tests.support.tables import limits_table
 
 FOLDER = Path(__file__).resolve().parent.parent / "tests" / "vectors" / "golden"
 REJECTS_FILE = "rejects.json"
 NOTICES_FILE = "notices.json"
+SIGNED_FILE = "signed-documents.json"
 
 
 def write(folder: Path) -> int:
@@ -35,6 +38,7 @@ def write(folder: Path) -> int:
     rejects = [reject.vector() for reject in Mutator(known).all()]
     _write(folder / REJECTS_FILE, rejects)
     _write(folder / NOTICES_FILE, Notices(known).vector())
+    _write(folder / SIGNED_FILE, SignedDocuments(known).vector())
     (folder / TABLE_FILE).write_bytes(limits_table().to_bytes())
     return len(rejects)
 

@@ -492,6 +492,8 @@ CONTRACT_DEFAULTS: Document = {
     "statements": ["line", "equipment", "pair"],
     "row_price_limits": True,
     "early_renewal_grounds": [],
+    "attestations": [],
+    "audits": None,
 }
 
 
@@ -509,6 +511,13 @@ class Contract:
         order = ("line", "equipment", "pair")
         document["statements"] = [name for name in order if name in document["statements"]]
         document["early_renewal_grounds"] = sorted(document["early_renewal_grounds"])
+        rules = [{"slots": ["code"]} | rule for rule in document["attestations"]]
+        for rule in rules:
+            rule |= {key: sorted(rule[key]) for key in ("classes", "attesters", "slots")}
+        document["attestations"] = rules
+        if document["audits"] is not None:
+            grounds = sorted(document["audits"]["grounds"])
+            document["audits"] = document["audits"] | {"grounds": grounds}
         return cls(document)
 
     def digest(self) -> bytes:
@@ -678,6 +687,67 @@ def notice_signed_bytes(notice: Document, kind: str) -> bytes:
 
 def notice_digest(notice: Document, kind: str) -> bytes:
     return tagged_digest(NOTICE_TAGS[kind], canonical(notice))
+
+
+SIGNED_KINDS = {
+    "publication": (
+        b"clairobscur/publication/v1",
+        4096,
+        "kind digest name insurer_id in_force_from published_at publisher_id",
+    ),
+    "attestation request": (
+        b"clairobscur/attestation-request/v1",
+        12288,
+        "attester_id optician_id record_id opening requested_at",
+    ),
+    "attestation": (
+        b"clairobscur/attestation/v1",
+        4096,
+        "attester_id claim_id line commitment attested record attested_at expires_at",
+    ),
+    "audit case": (
+        b"clairobscur/audit-case/v1",
+        8192,
+        "case_id insurer_id claim_id claim_digest line commitment slots ground auditor_id recipient "
+        "opened_at answer_by erase_at",
+    ),
+    "audit answer": (
+        b"clairobscur/audit-answer/v1",
+        4096,
+        "case_id case_digest optician_id answer sealed_digest reason answered_at",
+    ),
+    "audit outcome": (
+        b"clairobscur/audit-outcome/v1",
+        4096,
+        "case_id case_digest answer_digest auditor_id outcome cause finding_digest concluded_at",
+    ),
+    "audit finding": (
+        b"clairobscur/audit-finding/v1",
+        32768,
+        "case_id case_digest answer_digest auditor_id cause opening compared_with source salt "
+        "found_at",
+    ),
+}
+
+
+def judge_signed(data: bytes, kind: str, public_key: bytes) -> tuple[Document, bytes, str]:
+    """The document, what was signed, and its digest in base64url. Of its values only those are
+    looked at that every kind has. Raises `Unreadable` or `Refused`."""
+    tag, largest, names = SIGNED_KINDS[kind]
+    document = parse_object(data, largest)
+    need(canonical(document) == data, f"{kind}: not canonical")
+    keys = [*names.split(), "format_version", "key_id", "signature"]
+    need(sorted(document) == sorted(keys), f"{kind}: keys")
+    version = document["format_version"]
+    need(type(version) is int and version == 1, f"{kind}: version")
+    unsigned = {key: value for key, value in document.items() if key != "signature"}
+    message = i2osp(len(tag), 4) + tag + canonical(unsigned)
+    is_named = decode_base64url(document["key_id"], 32) == hashlib.sha256(public_key).digest()
+    signature = decode_base64url(document["signature"], 64)
+    is_signed = is_named and is_ed25519_signature(public_key, message, signature)
+    refuse_unless(is_signed, "signature_invalid")
+    digest = base64.urlsafe_b64encode(tagged_digest(tag, data)).rstrip(b"=").decode()
+    return document, message, digest
 
 
 # -- 9. Statements -----------------------------------------------------------------------------

@@ -106,6 +106,7 @@ def judge(document: dict[str, Any], backend: str, contract: Contract | None = No
 def test_all_files_are_known() -> None:
     names = {path.name for path in GOLDEN.iterdir()}
     others = {"README.md", make_golden.REJECTS_FILE, make_golden.NOTICES_FILE, TABLE_FILE}
+    others.add(make_golden.SIGNED_FILE)
     assert names == {f"{name}.json" for name in ACCEPTS} | others
     assert table(TABLE_FILE) == limits_table()
 
