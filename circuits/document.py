@@ -21,8 +21,9 @@ MAX_PRICE_CENTS = 10_000_000
 """Upper limit of every price, cap, ceiling and amount: 100,000 €."""
 
 MAX_CANONICAL_COMMAS = 512
-"""More than any document of the canonical form can have, so what has more is not read: a list of
-thousands of faults in a small body would take a hundred times as long as a good document."""
+"""More than a document of the canonical form has, unless it is made of several and says so. What
+has more is not read: a list of thousands of faults in a small body would take a hundred times as
+long as a good document."""
 
 _ISO_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 
@@ -45,16 +46,22 @@ Model = TypeVar("Model", bound=StrictDocument)
 
 
 def parse_document(
-    model: type[Model], data: bytes, *, max_bytes: int, what: str, is_canonical: bool = False
+    model: type[Model],
+    data: bytes,
+    *,
+    max_bytes: int,
+    what: str,
+    is_canonical: bool = False,
+    max_commas: int = MAX_CANONICAL_COMMAS,
 ) -> Model:
     """The document of type ``model`` that ``data`` holds; ``what`` names it in messages.
 
-    ``is_canonical`` demands the one RFC 8785 form. Raises `EncodingError` for what is no strict
-    JSON object of at most ``max_bytes`` (`parse_json_strict`) or not in that form, `StatementError`
-    naming every field at fault.
+    ``is_canonical`` demands the one RFC 8785 form, with ``max_commas`` commas at most. Raises
+    `EncodingError` for what is no strict JSON object of at most ``max_bytes``
+    (`parse_json_strict`) or not in that form, `StatementError` naming every field at fault.
     """
     if is_canonical and len(data) <= max_bytes:
-        if data.count(b",") > MAX_CANONICAL_COMMAS:
+        if data.count(b",") > max_commas:
             raise EncodingError(f"{what}: more members than any such document has")
         parsed = _parse_canonical(model, data)
         if parsed is not None:

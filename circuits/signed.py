@@ -14,7 +14,12 @@ from pydantic import Field, ValidationError
 
 from circuits.canonical import canonical_bytes, encode_base64url, tagged_digest
 from circuits.claim import SIGNATURE_BYTES, Digest, Signature
-from circuits.document import StrictDocument, describe_problems, parse_document
+from circuits.document import (
+    MAX_CANONICAL_COMMAS,
+    StrictDocument,
+    describe_problems,
+    parse_document,
+)
 from circuits.signing import key_id_of, sign_document, verify_document_signature
 from zk.errors import StatementError
 
@@ -25,12 +30,14 @@ class SignedDocument(StrictDocument):
     """A document with a signature over everything else.
 
     ``key_id`` is the base64url SHA-256 of the Ed25519 public key that signs. A class sets ``TAG``,
-    ``WHAT`` (its name in messages) and ``MAX_BYTES``.
+    ``WHAT`` (its name in messages) and ``MAX_BYTES``; ``MAX_COMMAS`` where it can have more members
+    than `circuits.document.MAX_CANONICAL_COMMAS` allows.
     """
 
     TAG: ClassVar[bytes]
     WHAT: ClassVar[str]
     MAX_BYTES: ClassVar[int]
+    MAX_COMMAS: ClassVar[int] = MAX_CANONICAL_COMMAS
 
     format_version: Annotated[int, Field(ge=1, le=1)]
     key_id: Digest
@@ -79,7 +86,12 @@ def decode_signed(model: type[Signed], data: bytes) -> Signed:
     naming every field at fault otherwise. The signature is not looked at.
     """
     return parse_document(
-        model, data, max_bytes=model.MAX_BYTES, what=model.WHAT, is_canonical=True
+        model,
+        data,
+        max_bytes=model.MAX_BYTES,
+        what=model.WHAT,
+        is_canonical=True,
+        max_commas=model.MAX_COMMAS,
     )
 
 
