@@ -216,12 +216,16 @@ class Server:
 
 
 def start_server(
-    store: Store, admin_token: str | None = None, **settings: str | int | float
+    store: Store,
+    admin_token: str | None = None,
+    launcher: Sequence[str] = (),
+    **settings: str | int | float,
 ) -> Server:
     """`verifier serve` on any free port, ready when this returns.
 
-    ``settings`` by their names in small letters. Raises `AssertionError` with its log if it does
-    not start.
+    ``settings`` by their names in small letters; ``launcher`` is a module with its arguments that
+    runs the command instead of Python itself (`tests.support.launcher`). Raises `AssertionError`
+    with its log if it does not start.
     """
     number = len(list(store.folder.glob("stdout-*")))
     stdout, stderr = store.folder / f"stdout-{number}", store.folder / f"stderr-{number}"
@@ -234,7 +238,8 @@ def start_server(
         process = subprocess.Popen(
             [
                 *ending_with_us("KILL"),
-                *(sys.executable, "-m", "verifier_api", "serve", "--json", "--port", "0"),
+                *(sys.executable, "-m", *launcher, "verifier_api"),
+                *("serve", "--json", "--port", "0"),
             ],
             stdin=subprocess.DEVNULL,
             stdout=out,

@@ -1,0 +1,37 @@
+"""Runs a module of ours as ``python -m`` would, by a wall clock and with a trap of the test's.
+
+    python -m tests.support.launcher CLOCK TRAP MODULE ARGUMENTS…
+
+CLOCK is the file of a `tests.support.moved_clock.WallClock`, TRAP the one of a
+`tests.support.traps.Trap`; - is none.
+"""
+
+from __future__ import annotations
+
+import runpy
+import sys
+from pathlib import Path
+
+from tests.support import moved_clock
+
+
+def prepare(clock: str, trap: str) -> None:
+    """Live by the clock and step into the trap. Before other imports."""
+    if clock != "-":
+        moved_clock.install(Path(clock))
+    if trap != "-":
+        from tests.support import traps
+
+        traps.install(Path(trap))
+
+
+def main() -> None:
+    """See module docstring."""
+    clock, trap, module, *arguments = sys.argv[1:]
+    prepare(clock, trap)
+    sys.argv = [module, *arguments]
+    runpy.run_module(module, run_name="__main__", alter_sys=True)
+
+
+if __name__ == "__main__":
+    main()

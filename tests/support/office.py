@@ -1,0 +1,190 @@
+"""Somebody's office: a folder, and a process of its own in it that runs his commands.
+
+The process has imported the command's modules and forks for each command, so a command takes
+milliseconds to start, has a process of its own as well, and can be killed without harm to the
+office. `Office` is the test's side; the module itself is the process:
+
+    python -m tests.support.office CLOCK TRAP MODULE
+
+with CLOCK and TRAP as for `tests.support.launcher`. It reads one command a line on its standard
+input, as JSON, and writes how each ended on its standard output.
+"""
+
+from __future__ import annotations
+
+import base64
+import importlib
+import io
+import json
+import os
+import pkgutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from tests.support.commands import ROOT, Done
+from tests.support.ending import ending_with_us
+from tests.support.launcher import prepare
+from tests.support.moved_clock import WallClock
+from tests.support.traps import Trap
+
+KILLED = -signal.SIGKILL
+"""Exit code of a command that stepped into a trap."""
+
+
+class Office:
+    """See module docstring. To be closed."""
+
+    def __init__(
+        self,
+        folder: Path,
+        module: str,
+        clock: WallClock | None = None,
+        trap: Trap | None = None,
+        environment: dict[str, str] | None = None,
+    ) -> None:
+        """``module`` is ``optician`` or ``verifier_api``; the folder is made, if need be."""
+        folder.mkdir(parents=True, exist_ok=True)
+        self.folder = folder
+        self.outputs: list[tuple[str, bytes]] = []
+        outside = {
+            name: value for name, value in os.environ.items() if not name.startswith("CLAIROBSCUR_")
+        }
+        self._process = subprocess.Popen(
+            [
+                *ending_with_us("KILL"),
+                *(sys.executable, "-m", "tests.support.office"),
+                *(str(clock.file) if clock else "-", str(trap.file) if trap else "-", module),
+            ],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            cwd=folder,
+            env={**outside, "PYTHONPATH": str(ROOT), "LC_ALL": "C.UTF-8", **(environment or {})},
+        )
+
+    def run(self, *arguments: str | Path, stdin: bytes = b"") -> Done:
+        """One command; what it wrote is kept in ``outputs`` too."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        words = [str(word) for word in arguments]
+        order = {"arguments": words, "stdin": base64.b64encode(stdin).decode()}
+        self._process.stdin.write(json.dumps(order).encode() + b"\n")
+        self._process.stdin.flush()
+        line = self._process.stdout.readline()
+        assert line, "the office has ended"
+        said = json.loads(line)
+        streams = [base64.b64decode(said[name]) for name in ("stdout", "stderr")]
+        self.outputs += [
+            (f"{' '.join(words[:2])}: {name}", data)
+            for name, data in zip(("stdout", "stderr"), streams, strict=True)
+        ]
+        return Done(said["code"], *streams)
+
+    def done(self, *arguments: str | Path, code: int = 0, stdin: bytes = b"") -> Any:
+        """`run` with ``--json``, which must end with that exit code: what it tells."""
+        end = self.run(*arguments, "--json", stdin=stdin)
+        assert end.code == code, f"{arguments[:2]}: {end.code}, {end.err}"
+        text = end.out or end.err
+        return json.loads(text.splitlines()[-1])
+
+    def refused(self, *arguments: str | Path) -> dict[str, Any]:
+        """The error of a command that must not be able to do what it is told (exit code 2)."""
+        told: dict[str, Any] = self.done(*arguments, code=2)
+        return told
+
+    def read(self, name: str) -> bytes:
+        """A file of the folder."""
+        return (self.folder / name).read_bytes()
+
+    def json(self, name: str) -> Any:
+        """The same as JSON."""
+        return json.loads(self.read(name))
+
+    def close(self) -> None:
+        """End the process."""
+        if self._process.stdin is not None:
+            self._process.stdin.close()
+        if self._process.stdout is not None:
+            self._process.stdout.close()
+        try:
+            self._process.wait(5)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+
+# -- the process --------------------------------------------------------------------------------
+
+
+def main() -> None:
+    """See module docstring."""
+    clock, trap, module = sys.argv[1:]
+    prepare(clock, trap)
+    command = importlib.import_module(f"{module}.cli").main
+    _warm_up(module)
+    for line in sys.stdin.buffer:
+        order = json.loads(line)
+        with (
+            tempfile.TemporaryFile() as given,
+            tempfile.TemporaryFile() as out,
+            tempfile.TemporaryFile() as err,
+        ):
+            given.write(base64.b64decode(order["stdin"]))
+            given.seek(0)
+            code = _fork(command, [module, *order["arguments"]], [given, out, err])
+            said: dict[str, Any] = {"code": code}
+            for name, stream in (("stdout", out), ("stderr", err)):
+                stream.seek(0)
+                said[name] = base64.b64encode(stream.read()).decode()
+        sys.stdout.write(json.dumps(said) + "\n")
+        sys.stdout.flush()
+
+
+def _warm_up(module: str) -> None:
+    """What every command would load again: modules of ours, generators, the table."""
+    names = {"optician": ("optician", "console"), "verifier_api": ("verifier_api", "console")}
+    left_out = ("__main__", ".bulk", ".lpp", ".migrations", ".web")
+    for name in (*names[module], "circuits"):
+        package = importlib.import_module(name)
+        for found in pkgutil.walk_packages(package.__path__, f"{name}."):
+            if not any(part in found.name for part in left_out):
+                importlib.import_module(found.name)
+    from circuits.nomenclature import load_shipped
+    from zk.backends import load_group
+    from zk.generators import generators_of
+
+    load_shipped()
+    generators_of(load_group())
+
+
+def _fork(command: Any, arguments: Sequence[str], streams: Sequence[Any]) -> int:
+    """The exit code of the command, negative where a signal ended it."""
+    child = os.fork()
+    if child:
+        _, status = os.waitpid(child, 0)
+        return os.waitstatus_to_exitcode(status)
+    code = 70
+    try:
+        for number, stream in enumerate(streams):
+            os.dup2(stream.fileno(), number)
+        sys.stdin = io.TextIOWrapper(io.FileIO(0, closefd=False))
+        sys.stdout = io.TextIOWrapper(io.FileIO(1, "w", closefd=False), "utf-8")
+        sys.stderr = io.TextIOWrapper(io.FileIO(2, "w", closefd=False), "utf-8")
+        sys.argv = list(arguments)
+        try:
+            command()
+        except SystemExit as stop:
+            code = stop.code if isinstance(stop.code, int) else int(stop.code is not None)
+        sys.stdout.flush()
+        sys.stderr.flush()
+    finally:
+        os._exit(code)
+    return code
+
+
+if __name__ == "__main__":
+    main()
