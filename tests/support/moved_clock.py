@@ -34,7 +34,7 @@ class WallClock:
         self.ahead += timedelta(**time)
         self._write()
 
-    def now(self) -> datetime:
+    def now(self) -> real:
         """What it shows, UTC."""
         return real.now(UTC) + self.ahead
 
