@@ -11,19 +11,22 @@ from typing import ClassVar
 
 from pydantic import model_validator
 
-from circuits.canonical import encode_base64url
+from circuits.canonical import canonical_bytes, encode_base64url, parse_json_strict
 from circuits.claim import Digest, Instant
 from circuits.contract import Contract, contract_digest
 from circuits.document import Identifier, IsoDate
 from circuits.nomenclature import Nomenclature
-from circuits.signed import SignedDocument
+from circuits.signed import SignedDocument, decode_signed
 from circuits.trust import Published, Trust, TrustedKey
-from zk.errors import ProofRejected
+from zk.errors import EncodingError, ProofRejected, StatementError
 
 MAX_PUBLICATION_BYTES = 4096
+MAX_PUBLICATIONS_BYTES = 2**20
+"""Of a file with a list of them."""
 
 PUBLICATION_REASONS = {
     "publication_differs": "the publication is of another document, or of another name",
+    "in_force_from_differs": "the publication has the document in force from another day",
     "publisher_not_allowed": "the publisher's key is not relied upon for this kind of document or "
     "this insurer",
 }
@@ -82,6 +85,23 @@ def require_allowed(publication: Publication, key: TrustedKey) -> None:
         raise _rejected("publisher_not_allowed")
     if key.insurer_id is not None and key.insurer_id != publication.insurer_id:
         raise _rejected("publisher_not_allowed")
+
+
+def parse_publications(data: bytes) -> tuple[Publication, ...]:
+    """The publications of a JSON file: one, or a list of them; the file's own form is free.
+
+    Signatures are not looked at. Raises `EncodingError` or `StatementError` naming the place of the
+    fault.
+    """
+    held = parse_json_strict(data, max_bytes=MAX_PUBLICATIONS_BYTES, what="publications")
+    entries = held if isinstance(held, list) else [held]
+    found = []
+    for number, entry in enumerate(entries):
+        try:
+            found.append(decode_signed(Publication, canonical_bytes(entry)))
+        except (EncodingError, StatementError) as error:
+            raise type(error)(f"publications: {number}: {error}") from None
+    return tuple(found)
 
 
 def require_published(publication: Publication, trust: Trust, at: Instant) -> None:

@@ -3,8 +3,8 @@
     1 key           the optician's key is registered, his own, and valid today
     2 signature     it signed the whole envelope
     3 contract      the claim names a contract of the insurer's, by identifiers and digest, in force
-                    on the date of service
-    4 nomenclature  and a table of the insurer's, by digest, in force on that date
+                    on the date of service, and published where publishers are relied upon
+    4 nomenclature  and a table of the insurer's, by digest, likewise
     5 expiry        the claim has not expired, but soon will; the service is not in the future
     6 statement     allowed by the contract; classes, floor,
                     ground for an early renewal, ceilings, lines
@@ -44,7 +44,10 @@ REASONS = {
     "optician_unknown": "no such key of this optician is registered and valid",
     "signature_invalid": "the signature does not cover this claim",
     "contract_mismatch": "the claim is made for another insurer or contract",
+    "contract_unpublished": "no publisher whom the insurer relies on has published the contract",
     "nomenclature_mismatch": "the claim is made with another nomenclature",
+    "nomenclature_unpublished": "no publisher whom the insurer relies on has published the "
+    "nomenclature",
     "nomenclature_not_in_force": "another version of the nomenclature is in force on the date of "
     "service",
     "expired": "the claim has expired",
@@ -92,11 +95,11 @@ class References(Protocol):
 
     def contract(self, insurer_id: str, contract_id: str, digest: str, day: date) -> Contract:
         """The contract so named, in force on ``day``. Raises `ProofRejected` with
-        "contract_mismatch" or "contract_not_in_force"."""
+        "contract_mismatch", "contract_unpublished" or "contract_not_in_force"."""
 
     def nomenclature(self, digest: str, day: date) -> Nomenclature:
         """The table so named, in force on ``day``. Raises `ProofRejected` with
-        "nomenclature_mismatch" or "nomenclature_not_in_force"."""
+        "nomenclature_mismatch", "nomenclature_unpublished" or "nomenclature_not_in_force"."""
 
 
 def check_envelope(

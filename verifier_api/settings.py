@@ -41,6 +41,13 @@ class Settings(BaseSettings):
     ] = None
     host: Annotated[str, Field(description="Address to listen on.")] = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535, description="Port; 0: any free one.")] = 8765
+    trust: Annotated[
+        Path | None,
+        Field(
+            description="File of the trust list: keys of publishers, attesters and auditors that "
+            "are relied upon; read again when it changes."
+        ),
+    ] = None
     workers: Annotated[
         int,
         Field(

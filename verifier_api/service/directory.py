@@ -1,7 +1,8 @@
-"""Reference data in memory: contracts, tables, keys and tokens of one moment.
+"""Reference data in memory: contracts, tables, publications, keys, tokens and trust of one moment.
 
 The database is the truth; a process asks it once a second whether anything changed, and at once
-for what it does not know, so that a revocation reaches every process within about a second.
+for what it does not know, so that a revocation reaches every process within about a second. The
+trust list is a file, looked at as often.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -18,10 +20,14 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from circuits.canonical import decode_base64url
 from circuits.contract import Contract, parse_contract
 from circuits.nomenclature import Nomenclature
+from circuits.trust import Trust
 from verifier_api.judge import rejected
 from verifier_api.service.access import Principal, TokenEntry, is_secret_of, split_token
+from verifier_api.service.publications import RecordedPublication, is_published
+from verifier_api.service.trust_file import TrustFile
 from verifier_api.store import reference
 from verifier_api.store.database import Database
+from verifier_api.store.publications import publication_rows
 
 
 @dataclass(frozen=True)
@@ -113,12 +119,19 @@ class Snapshot:
         nomenclatures: Sequence[NomenclatureVersion],
         keys: Mapping[str, RegisteredKey],
         tokens: Mapping[str, TokenEntry],
+        publications: Sequence[RecordedPublication] = (),
+        trust: Trust | None = None,
     ) -> None:
         self.counter = counter
         self.contracts = {version.digest: version for version in contracts}
         self.nomenclatures = {version.digest: version for version in nomenclatures}
         self.keys = keys
         self.tokens = tokens
+        self.publications: dict[str, list[RecordedPublication]] = {}
+        for entry in publications:
+            self.publications.setdefault(entry.publication.digest, []).append(entry)
+        self.trust = trust or Trust()
+        self._published: dict[str, bool] = {}
         self._contract_versions: dict[tuple[str, str], list[ContractVersion]] = {}
         for version in sorted(contracts, key=lambda version: version.in_force_from):
             name = (version.contract.insurer_id, version.contract.contract_id)
@@ -146,6 +159,8 @@ class Snapshot:
         named = self.contracts.get(digest)
         if not versions or named is None or named not in versions:
             raise rejected("contract_mismatch")
+        if not self._is_published(digest, named.contract, named.in_force_from):
+            raise rejected("contract_unpublished")
         on_day = [version for version in versions if version.in_force_from <= day]
         if not on_day or on_day[-1] is not named or not named.contract.is_valid_on(day):
             raise rejected("contract_not_in_force")
@@ -153,12 +168,26 @@ class Snapshot:
 
     def nomenclature(self, digest: str, day: date) -> Nomenclature:
         """The table with that digest, if it is the version in force on ``day``."""
-        if digest not in self.nomenclatures:
+        named = self.nomenclatures.get(digest)
+        if named is None:
             raise rejected("nomenclature_mismatch")
+        if not self._is_published(digest, named.table, named.in_force_from):
+            raise rejected("nomenclature_unpublished")
         in_force = self.table_on(day)
         if in_force is None or in_force.digest != digest:
             raise rejected("nomenclature_not_in_force")
         return in_force.table
+
+    def _is_published(
+        self, digest: str, document: Contract | Nomenclature, in_force_from: date
+    ) -> bool:
+        # Nothing in it depends on the clock, so signatures are looked at once a snapshot.
+        known = self._published.get(digest)
+        if known is None:
+            recorded = self.publications.get(digest, ())
+            known = is_published(recorded, document, in_force_from, self.trust)
+            self._published[digest] = known
+        return known
 
     def table_on(self, day: date) -> NomenclatureVersion | None:
         """The version in force on ``day``."""
@@ -177,15 +206,23 @@ class Snapshot:
 
 
 class Directory:
-    """The latest snapshot; `refresh` reads the database, in whatever thread calls it."""
+    """The latest snapshot; `refresh` reads database and trust list, in whatever thread calls it."""
 
-    def __init__(self, database: Database) -> None:
-        """Read everything. Raises `StorageError`."""
+    def __init__(self, database: Database, trust: Path | None = None) -> None:
+        """Read everything; ``trust`` is the file of the trust list. Raises `StorageError`; where
+        that file is at fault, `OSError`, `EncodingError` or `StatementError`."""
         self._database = database
+        self._trust_file = TrustFile(trust)
         self.snapshot = self._read(None)
+
+    @property
+    def is_trust_good(self) -> bool:
+        """Whether the trust list's file was in order when it was last looked at."""
+        return self._trust_file.is_good
 
     def refresh(self) -> None:
         """Read again what has changed, if anything has. Raises `StorageError`."""
+        self._trust_file.look()
         self.snapshot = self._read(self.snapshot)
 
     def load_tables(self) -> None:
@@ -197,12 +234,14 @@ class Directory:
     def _read(self, known: Snapshot | None) -> Snapshot:
         with self._database.read() as connection:
             counter = reference.directory_counter(connection)
-            if known is not None and known.counter == counter:
+            trust = self._trust_file.trust
+            if known is not None and known.counter == counter and known.trust is trust:
                 return known
             contract_rows = reference.contract_rows(connection)
             nomenclature_rows = reference.nomenclature_rows(connection)
             key_rows = reference.key_rows(connection)
             token_rows = reference.token_rows(connection)
+            published = publication_rows(connection)
         old_contracts = known.contracts if known else {}
         old_tables = known.nomenclatures if known else {}
         contracts = [
@@ -225,4 +264,5 @@ class Directory:
         ]
         keys = {row.key_id: RegisteredKey(**row._mapping) for row in key_rows}
         tokens = {row.token_id: TokenEntry(**row._mapping) for row in token_rows}
-        return Snapshot(counter, contracts, tables, keys, tokens)
+        publications = [RecordedPublication.of_row(row) for row in published]
+        return Snapshot(counter, contracts, tables, keys, tokens, publications, trust)

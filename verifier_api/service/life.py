@@ -2,7 +2,9 @@
 
 granted   ──> payable    by its invoice        granted, pending ──> cancelled   by its optician
 granted   ──> expired    without an invoice    pending ──> granted, refused     by the insurer
-pending   ──> expired    without a decision    refused, payable, cancelled, expired are final
+pending   ──> expired    without a decision    refused, cancelled, expired are final
+granted, payable ──> attestation_overdue       without an attestation that is due
+attestation_overdue ──> granted, payable, refused by the insurer
 """
 
 from __future__ import annotations
@@ -16,7 +18,9 @@ from circuits.claim import Claim, encode_instant
 from circuits.contract import Contract
 from verifier_api.judge import REASONS
 
-State: TypeAlias = Literal["granted", "refused", "pending", "payable", "cancelled", "expired"]
+State: TypeAlias = Literal[
+    "granted", "refused", "pending", "payable", "cancelled", "expired", "attestation_overdue"
+]
 STATES: Final[tuple[State, ...]] = get_args(State)
 
 AgeGroup: TypeAlias = Literal["adult", "under_16"]
@@ -37,6 +41,10 @@ REASON_TITLES: Final[dict[str, tuple[str, str]]] = {
         REASONS["contract_mismatch"],
         "la demande est faite pour un autre assureur ou un autre contrat",
     ),
+    "contract_unpublished": (
+        REASONS["contract_unpublished"],
+        "aucun organisme auquel l'assureur se fie n'a publié ce contrat",
+    ),
     "contract_not_in_force": (
         REASONS["contract_not_in_force"],
         "cette version du contrat n'est pas en vigueur à la date de délivrance",
@@ -44,6 +52,10 @@ REASON_TITLES: Final[dict[str, tuple[str, str]]] = {
     "nomenclature_mismatch": (
         REASONS["nomenclature_mismatch"],
         "la demande est faite avec une autre nomenclature",
+    ),
+    "nomenclature_unpublished": (
+        REASONS["nomenclature_unpublished"],
+        "aucun organisme auquel l'assureur se fie n'a publié cette nomenclature",
     ),
     "nomenclature_not_in_force": (
         REASONS["nomenclature_not_in_force"],
@@ -131,6 +143,11 @@ def grant_deadline(contract: Contract, now: datetime) -> str:
     return encode_instant(now + timedelta(days=contract.grant_days))
 
 
+def attestation_deadline(within_days: int, now: datetime) -> str:
+    """The last instant at which an attestation due so many days after a grant ``now`` may come."""
+    return encode_instant(now + timedelta(days=within_days))
+
+
 def amounts_facts(lenses_cents: int | None, frame_cents: int | None) -> dict[str, int] | None:
     """Amounts as documents have them, None for a claim without amounts."""
     if lenses_cents is None or frame_cents is None:
@@ -147,6 +164,7 @@ def verdict_answer(
     now: datetime,
     circuit_digest: str | None,
     granted_until: str | None,
+    attest_by: str | None = None,
 ) -> dict[str, Any]:
     """What the optician is answered, now and whenever he sends the same bytes again."""
     amounts = None
@@ -164,6 +182,7 @@ def verdict_answer(
         "nomenclature_digest": claim.nomenclature_digest,
         "circuit_digest": circuit_digest,
         "granted_until": granted_until,
+        "attest_by": attest_by,
         "amounts": amounts,
         "notice": NOT_A_PAYMENT,
     }

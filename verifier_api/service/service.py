@@ -14,6 +14,7 @@ import json
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from pathlib import Path
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection
@@ -87,11 +88,12 @@ class VerifierService:
         options: ServiceOptions,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         observe: BatchObserver = lambda _size, _seconds: None,
+        trust: Path | None = None,
     ) -> None:
-        """Read the directory. Raises `StorageError`."""
+        """Read the directory, and the trust list in the file ``trust``. Raises as `Directory`."""
         self.database = database
         self.clock = clock
-        self.directory = Directory(database)
+        self.directory = Directory(database, trust)
         self.pool = ProofPool(
             self._document,
             workers=options.workers,
@@ -145,7 +147,8 @@ class VerifierService:
         self._refreshed_at = start
 
     async def readiness(self) -> dict[str, bool]:
-        """What must work for claims to be judged."""
+        """What works. Database, writer and workers must, for claims to be judged; "trust" is false
+        while the trust list's file is missing or bad, and the last good list is used."""
 
         def is_database_there() -> bool:
             with self.database.read() as connection:
@@ -161,6 +164,7 @@ class VerifierService:
             "database": is_there,
             "writer": self._writer is not None and self._writer.is_alive(),
             "workers": self.pool.is_alive(),
+            "trust": self.directory.is_trust_good,
         }
 
     async def _sweep(self) -> None:
@@ -485,7 +489,15 @@ class VerifierService:
         return record_claims(connection, items, self.clock())
 
 
-_MAY_BE_NEWS = frozenset(("optician_unknown", "contract_mismatch", "nomenclature_mismatch"))
+_MAY_BE_NEWS = frozenset(
+    (
+        "optician_unknown",
+        "contract_mismatch",
+        "contract_unpublished",
+        "nomenclature_mismatch",
+        "nomenclature_unpublished",
+    )
+)
 
 
 def _task(claim: Claim) -> ProofTask:

@@ -53,8 +53,8 @@ _HTTP_CODES = {404: "not_found", 405: "method_not_allowed"}
 
 
 def make_service(settings: Settings, metrics: Metrics) -> VerifierService:
-    """The service over the settings' database, whose schema must be current. Raises
-    `StorageError`."""
+    """The service over the settings' database, whose schema must be current, and trust list. Raises
+    as `verifier_api.service.directory.Directory`."""
     options = ServiceOptions(
         settings.workers,
         settings.queue_limit,
@@ -63,7 +63,9 @@ def make_service(settings: Settings, metrics: Metrics) -> VerifierService:
         settings.batch_seconds,
     )
     database = Database(settings.database_url())
-    service = VerifierService(database, options, observe=metrics.observe_batch)
+    service = VerifierService(
+        database, options, observe=metrics.observe_batch, trust=settings.trust
+    )
     metrics.watch(
         "queue_depth", "Claims that wait or are being verified.", lambda: service.pool.depth
     )
