@@ -7,6 +7,7 @@ followed by that of the next version.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 from pydantic import model_validator
@@ -74,7 +75,11 @@ def published_facts(document: Contract | Nomenclature) -> dict[str, str | None]:
 
 def require_publication_fits(publication: Publication, document: Contract | Nomenclature) -> None:
     """Raise `ProofRejected` ("publication_differs") unless it is of this very document."""
-    facts = published_facts(document)
+    require_facts(publication, published_facts(document))
+
+
+def require_facts(publication: Publication, facts: Mapping[str, str | None]) -> None:
+    """`require_publication_fits` where only the document's `published_facts` are at hand."""
     if any(getattr(publication, name) != value for name, value in facts.items()):
         raise _rejected("publication_differs")
 

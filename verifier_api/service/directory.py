@@ -23,7 +23,7 @@ from circuits.nomenclature import Nomenclature
 from circuits.trust import Trust
 from verifier_api.judge import rejected
 from verifier_api.service.access import Principal, TokenEntry, is_secret_of, split_token
-from verifier_api.service.publications import RecordedPublication, is_published
+from verifier_api.service.publications import RecordedPublication, Version, is_published
 from verifier_api.service.trust_file import TrustFile
 from verifier_api.store import reference
 from verifier_api.store.database import Database
@@ -39,6 +39,17 @@ class ContractVersion:
     added_at: str
     document: bytes = field(repr=False)
     contract: Contract = field(repr=False)
+
+    def published(self) -> Version:
+        """What a publication of it has to name."""
+        contract = self.contract
+        return Version(
+            "contract",
+            self.digest,
+            contract.contract_id,
+            contract.insurer_id,
+            self.in_force_from,
+        )
 
     def facts(self) -> dict[str, Any]:
         """The entry of a listing."""
@@ -71,6 +82,10 @@ class NomenclatureVersion:
     def table(self) -> Nomenclature:
         """The table itself; takes a moment."""
         return Nomenclature.parse(self.document)
+
+    def published(self) -> Version:
+        """What a publication of it has to name."""
+        return Version("nomenclature", self.digest, self.version, None, self.in_force_from)
 
     def facts(self) -> dict[str, Any]:
         """The entry of a listing."""
@@ -159,7 +174,7 @@ class Snapshot:
         named = self.contracts.get(digest)
         if not versions or named is None or named not in versions:
             raise rejected("contract_mismatch")
-        if not self._is_published(digest, named.contract, named.in_force_from):
+        if not self._is_published(named.published()):
             raise rejected("contract_unpublished")
         on_day = [version for version in versions if version.in_force_from <= day]
         if not on_day or on_day[-1] is not named or not named.contract.is_valid_on(day):
@@ -171,22 +186,19 @@ class Snapshot:
         named = self.nomenclatures.get(digest)
         if named is None:
             raise rejected("nomenclature_mismatch")
-        if not self._is_published(digest, named.table, named.in_force_from):
+        if not self._is_published(named.published()):
             raise rejected("nomenclature_unpublished")
         in_force = self.table_on(day)
         if in_force is None or in_force.digest != digest:
             raise rejected("nomenclature_not_in_force")
         return in_force.table
 
-    def _is_published(
-        self, digest: str, document: Contract | Nomenclature, in_force_from: date
-    ) -> bool:
+    def _is_published(self, version: Version) -> bool:
         # Nothing in it depends on the clock, so signatures are looked at once a snapshot.
-        known = self._published.get(digest)
+        known = self._published.get(version.digest)
         if known is None:
-            recorded = self.publications.get(digest, ())
-            known = is_published(recorded, document, in_force_from, self.trust)
-            self._published[digest] = known
+            recorded = self.publications.get(version.digest, ())
+            known = self._published[version.digest] = is_published(recorded, version, self.trust)
         return known
 
     def table_on(self, day: date) -> NomenclatureVersion | None:

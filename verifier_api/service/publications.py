@@ -16,16 +16,14 @@ from typing import Any
 from sqlalchemy import Connection, Row
 
 from circuits.claim import encode_instant
-from circuits.contract import Contract, parse_contract
-from circuits.nomenclature import Nomenclature
 from circuits.publication import (
     PUBLICATION_REASONS,
     Publication,
-    require_publication_fits,
+    require_facts,
     require_published,
 )
 from circuits.signed import decode_signed, encode_signed
-from circuits.trust import Trust
+from circuits.trust import Published, Trust
 from verifier_api.service.errors import ServiceError
 from verifier_api.store import publications as store
 from verifier_api.store import reference
@@ -33,6 +31,27 @@ from zk.errors import ProofRejected
 
 OF_NOTHING = "no contract or nomenclature of that digest; add the document first"
 ALREADY = "the key has published this document already, in other words"
+
+
+@dataclass(frozen=True)
+class Version:
+    """A contract or a nomenclature as publications name it, and from when on the insurer has it in
+    force. Names as in `circuits.publication.Publication`."""
+
+    kind: Published
+    digest: str
+    name: str
+    insurer_id: str | None
+    in_force_from: date
+
+    def facts(self) -> dict[str, str | None]:
+        """As `circuits.publication.published_facts` of the document."""
+        return {
+            "kind": self.kind,
+            "digest": self.digest,
+            "name": self.name,
+            "insurer_id": self.insurer_id,
+        }
 
 
 @dataclass(frozen=True)
@@ -52,40 +71,28 @@ class RecordedPublication:
         """The entry of a listing."""
         return {"recorded_at": self.recorded_at, "publication": json.loads(self.document)}
 
-    def require_counts(
-        self, document: Contract | Nomenclature, in_force_from: date, trust: Trust
-    ) -> None:
+    def require_counts(self, version: Version, trust: Trust) -> None:
         """Raise `ProofRejected` with a key of `circuits.trust.TRUST_REASONS` or
-        `PUBLICATION_REASONS` unless it counts for this document, in force from that day."""
-        require_publication_fits(self.publication, document)
-        if self.publication.in_force_from != in_force_from:
+        `PUBLICATION_REASONS` unless it counts for this version."""
+        require_facts(self.publication, version.facts())
+        if self.publication.in_force_from != version.in_force_from:
             reason = "in_force_from_differs"
             raise ProofRejected(reason, PUBLICATION_REASONS[reason])
         recorded_at = datetime.fromisoformat(self.recorded_at)
         require_published(self.publication, trust, recorded_at)
 
 
-def is_published(
-    recorded: Iterable[RecordedPublication],
-    document: Contract | Nomenclature,
-    in_force_from: date,
-    trust: Trust,
-) -> bool:
+def is_published(recorded: Iterable[RecordedPublication], version: Version, trust: Trust) -> bool:
     """Whether one of them counts, or none has to since no publisher is relied upon."""
     return not trust.has_role("publisher") or any(
-        refusal_of(entry, document, in_force_from, trust) is None for entry in recorded
+        refusal_of(entry, version, trust) is None for entry in recorded
     )
 
 
-def refusal_of(
-    entry: RecordedPublication,
-    document: Contract | Nomenclature,
-    in_force_from: date,
-    trust: Trust,
-) -> str | None:
+def refusal_of(entry: RecordedPublication, version: Version, trust: Trust) -> str | None:
     """Why it does not count, None if it does."""
     try:
-        entry.require_counts(document, in_force_from, trust)
+        entry.require_counts(version, trust)
     except ProofRejected as error:
         return error.reason
     return None
@@ -108,10 +115,10 @@ def add_publication(
         if known.document == data:
             return
         raise ServiceError("already_exists", ALREADY)
-    document, in_force_from = _document(connection, publication)
+    version = _version(connection, publication)
     entry = RecordedPublication(encode_instant(now), data, publication)
     try:
-        entry.require_counts(document, in_force_from, trust)
+        entry.require_counts(version, trust)
     except ProofRejected as error:
         raise ServiceError("publication_refused", error.detail, reason=error.reason) from None
     values = {
@@ -119,7 +126,7 @@ def add_publication(
         "key_id": key_id,
         "kind": publication.kind,
         "publisher_id": publication.publisher_id,
-        "in_force_from": in_force_from,
+        "in_force_from": version.in_force_from,
         "document": data,
         "recorded_at": entry.recorded_at,
     }
@@ -128,21 +135,15 @@ def add_publication(
     reference.note_event(connection, entry.recorded_at, "publication_added", actor, facts)
 
 
-def _document(
-    connection: Connection, publication: Publication
-) -> tuple[Contract | Nomenclature, date]:
-    """What is published, and from when on the insurer has it in force."""
-    rows = (
-        reference.contract_rows(connection)
-        if publication.kind == "contract"
-        else reference.nomenclature_rows(connection)
-    )
-    for row in rows:
-        if row.digest == publication.digest:
-            document = (
-                parse_contract(row.document)
-                if publication.kind == "contract"
-                else Nomenclature.parse(row.document)
-            )
-            return document, row.in_force_from
+def _version(connection: Connection, publication: Publication) -> Version:
+    digest = publication.digest
+    if publication.kind == "contract":
+        for row in reference.contract_rows(connection):
+            if row.digest == digest:
+                names = row.contract_id, row.insurer_id
+                return Version("contract", digest, *names, row.in_force_from)
+    else:
+        for row in reference.nomenclature_rows(connection):
+            if row.digest == digest:
+                return Version("nomenclature", digest, row.version, None, row.in_force_from)
     raise ServiceError("not_found", OF_NOTHING, places=("digest",))

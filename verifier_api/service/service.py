@@ -404,6 +404,12 @@ class VerifierService:
 
         return await _of_table(act)
 
+    def publications(self, digest: str | None) -> list[dict[str, Any]]:
+        """Those of the document with that digest, or all."""
+        recorded = self.directory.snapshot.publications
+        found = recorded.values() if digest is None else [recorded.get(digest, [])]
+        return [entry.facts() for entries in found for entry in entries]
+
     async def circuit(self, digest: str) -> dict[str, Any]:
         """What a circuit that was judged consists of, compiled anew. Raises `ServiceError`
         "not_found"."""

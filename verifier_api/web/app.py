@@ -6,30 +6,31 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from fastapi import FastAPI, Request
-from fastapi.exceptions import RequestValidationError
+from fastapi import FastAPI
 from fastapi.routing import APIRoute
-from starlette.exceptions import HTTPException
-from starlette.responses import Response
-from starlette.routing import Match
 
-from circuits.canonical import is_field_name
 from circuits.claim import Claim
 from circuits.contract import Contract
 from circuits.notices import Cancellation, Invoice
+from circuits.publication import Publication
 from console.running import version_text
 from verifier_api.service.administration import RightEnd, RightsRequest, TokenRequest
-from verifier_api.service.errors import ServiceError
 from verifier_api.service.notices import Decision
 from verifier_api.service.service import ServiceOptions, VerifierService
-from verifier_api.service.writer import RETRY_AFTER_SECONDS
 from verifier_api.settings import Settings
-from verifier_api.store.database import Database, StorageError
-from verifier_api.web import administration, claims, operations, reference, schemas
-from verifier_api.web.edge import Edge, context_of
+from verifier_api.store.database import Database
+from verifier_api.web import (
+    administration,
+    claims,
+    operations,
+    publications,
+    reference,
+    schemas,
+)
+from verifier_api.web.edge import Edge
 from verifier_api.web.limits import TokenLimits
 from verifier_api.web.metrics import Metrics
-from verifier_api.web.problems import problem_response
+from verifier_api.web.refusals import add_refusals
 from verifier_api.web.routing import Parts, add_schemas
 
 ABOUT = """
@@ -46,10 +47,10 @@ the last two the connection is closed.
 
 _BODY_MODELS = (
     *(Claim, Contract, Invoice, Cancellation, Decision, TokenRequest, RightsRequest, RightEnd),
+    Publication,
     *(administration.KeysRequest, schemas.Problem, schemas.BatchLine),
 )
-_MODULES = (claims, reference, administration, operations)
-_HTTP_CODES = {404: "not_found", 405: "method_not_allowed"}
+_MODULES = (claims, reference, publications, administration, operations)
 
 
 def make_service(settings: Settings, metrics: Metrics) -> VerifierService:
@@ -100,10 +101,7 @@ def make_app(service: VerifierService, settings: Settings, metrics: Metrics) -> 
     app.state.parts = Parts(service, settings, limits, metrics)
     for module in _MODULES:
         app.include_router(module.router)
-    app.add_exception_handler(ServiceError, _tell_refusal)
-    app.add_exception_handler(StorageError, _tell_storage)
-    app.add_exception_handler(RequestValidationError, _tell_parameters)
-    app.add_exception_handler(HTTPException, _tell_http)
+    add_refusals(app, _routes())
     app.add_middleware(Edge, metrics=metrics)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
     return app
@@ -126,60 +124,6 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
                     operation |= route.openapi_extra
         app.openapi_schema = document
     return app.openapi_schema
-
-
-async def _tell_refusal(request: Request, error: Exception) -> Response:
-    assert isinstance(error, ServiceError)
-    context = context_of(request)
-    context.facts["problem"] = error.code
-    return problem_response(
-        error.code,
-        request_id=context.request_id,
-        language=context.language,
-        detail=error.detail,
-        places=error.places,
-        reason=error.reason,
-        retry_after=error.retry_after,
-        # The rest of the body may never come.
-        headers={"Connection": "close"} if error.code == "body_timeout" else None,
-    )
-
-
-async def _tell_storage(request: Request, error: Exception) -> Response:
-    refusal = ServiceError("storage_unavailable", str(error), retry_after=RETRY_AFTER_SECONDS)
-    return await _tell_refusal(request, refusal)
-
-
-async def _tell_parameters(request: Request, error: Exception) -> Response:
-    """FastAPI's complaint about path or query, without the values that it repeats."""
-    assert isinstance(error, RequestValidationError)
-    names = [str(entry["loc"][-1]) for entry in error.errors() if entry.get("loc")]
-    places = [name for name in dict.fromkeys(names) if is_field_name(name)]
-    told = "; ".join(f"{name}: not a valid value" for name in places)
-    refusal = ServiceError("parameter_invalid", told, places=places)
-    return await _tell_refusal(request, refusal)
-
-
-async def _tell_http(request: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)
-    context = context_of(request)
-    code = _HTTP_CODES.get(error.status_code, "request_malformed")
-    context.facts["problem"] = code
-    headers = {}
-    if code == "method_not_allowed":
-        headers["Allow"] = ", ".join(_methods_of(request))
-    return problem_response(
-        code, request_id=context.request_id, language=context.language, headers=headers
-    )
-
-
-def _methods_of(request: Request) -> list[str]:
-    """Of every route of the path: the router names those of one of them only."""
-    found: set[str] = set()
-    for route in _routes():
-        if route.matches(request.scope)[0] is not Match.NONE:
-            found |= route.methods or set()
-    return sorted(found)
 
 
 def _routes() -> list[APIRoute]:

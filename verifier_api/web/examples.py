@@ -1,7 +1,7 @@
 """Requests for the OpenAPI document: of the right form, about the sample contract.
 
-Claim, invoice and cancellation are those of the published vectors, but that the claim's proof is
-cut short: it can be read, and is refused as `proof_malformed`.
+Claim, invoice, cancellation and publication are those of the published vectors, but that the
+claim's proof is cut short: it can be read, and is refused as `proof_malformed`.
 """
 
 from __future__ import annotations
@@ -112,6 +112,20 @@ NOMENCLATURE: Final[dict[str, Any]] = {
     "version": "2020-07.one",
 }
 """The shape of a table, not one to judge claims by."""
+
+PUBLICATION: Final[dict[str, Any]] = {
+    "digest": DIGEST,
+    "format_version": 1,
+    "in_force_from": "2020-07-01",
+    "insurer_id": "ocam-exemple",
+    "key_id": "bvfYsf17S8RC9OBLVLaL_PUw_r_RCn5CgXV6KYGcxQA",
+    "kind": "contract",
+    "name": "responsable-2020",
+    "published_at": "2020-06-01T00:00:00Z",
+    "publisher_id": "golden-publisher",
+    "signature": "Rm5zcYghkNG3W-kqzEDAlKVcGBnMAJzwl1nNpT5tNnQIvR2KFd2h-43a7nLtB8JOR2TNDJTyf6Bhj5DEo"
+    "IodBw",
+}
 
 TOKEN: Final[dict[str, Any]] = {
     "expires_at": "2027-12-31T23:59:59Z",

@@ -96,10 +96,18 @@ PROBLEMS: Final[Mapping[str, ProblemKind]] = {
         "The invoice or cancellation does not fit its claim",
         "La facture ou l'annulation ne correspond pas à sa demande",
     ),
+    "attestation_refused": ProblemKind(
+        422, "The attestation is refused", "L'attestation est refusée"
+    ),
     "reference_invalid": ProblemKind(
         422,
         "The reference data contradicts itself or what is known",
         "Les données de référence se contredisent ou contredisent ce qui est connu",
+    ),
+    "publication_refused": ProblemKind(
+        422,
+        "The publication does not count for its document",
+        "La publication ne vaut pas pour son document",
     ),
     "too_many_requests": ProblemKind(
         429, "This token asks too often", "Ce jeton interroge trop souvent"

@@ -28,7 +28,7 @@ class Titles(Answer):
 
 class Problem(Answer):
     """RFC 9457 problem details. ``type`` is stable, ``places`` are the fields at fault, ``reason``
-    tells more of ``notice_refused``."""
+    tells more of the codes that end in ``_refused``."""
 
     type: str = Field(examples=["urn:clairobscur:problem:fields_invalid"])
     code: str = Field(examples=["fields_invalid"])
@@ -199,6 +199,19 @@ class NomenclatureList(Answer):
     """Every version."""
 
     nomenclatures: list[NomenclatureEntry]
+
+
+class PublicationEntry(Answer):
+    """A publication (docs/files.md) and when it was first recorded."""
+
+    recorded_at: str = Field(examples=["2026-11-24T18:30:00Z"])
+    publication: dict[str, Any]
+
+
+class PublicationList(Answer):
+    """By document, oldest first."""
+
+    publications: list[PublicationEntry]
 
 
 class ClassFacts(BaseModel):
