@@ -289,6 +289,10 @@ PROBLEMS: Final[dict[str, tuple[str, str]]] = {
         "the insurer refuses the notice",
         "l'assureur refuse l'avis",
     ),
+    "attestation_refused": (
+        "the attestation is refused",
+        "l'attestation est refusée",
+    ),
     "reference_invalid": (
         "the reference data contradicts itself",
         "les données de référence se contredisent",

@@ -9,11 +9,13 @@ from __future__ import annotations
 from console.running import Version, new_app, run
 from verifier_api.commands import (
     access,
+    attester,
     bulk,
     contracts,
     judging,
     nomenclature,
     parties,
+    publications,
     rights,
     serving,
 )
@@ -29,9 +31,11 @@ serving.add_to(app)
 parties.add_to(app)
 app.add_typer(nomenclature.app, name="nomenclature")
 app.add_typer(contracts.app, name="contracts")
+app.add_typer(publications.app, name="publications")
 app.add_typer(access.tokens_app, name="tokens")
 app.add_typer(access.keys_app, name="keys")
 app.add_typer(rights.app, name="rights")
+app.add_typer(attester.app, name="attester")
 
 
 def main() -> None:

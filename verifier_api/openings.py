@@ -1,4 +1,5 @@
-"""The auditor's judgement of a partial opening, against the claim that the insurer stored."""
+"""The judgement of a partial opening: an auditor's, against the claim that the insurer stored, and
+an attester's, who has no claim, against the commitment that the opening names."""
 
 from __future__ import annotations
 
@@ -42,11 +43,28 @@ def verify_line_opening(
     commitment = claim.lines[opening.line - 1].commitment
     if opening.commitment != commitment:
         raise _rejected("opening_other_line")
+    return _verified(generators, opening, asked)
+
+
+def verify_opening_of_its_commitment(
+    generators: Generators, opening: LineOpening, purpose: str
+) -> RevealedValues:
+    """The same for the commitment that ``opening`` itself names, of the claim and line that it
+    names: whether there is such a claim is for others to know.
+
+    Raises `ProofRejected` with one of the last four keys of `OPENING_REASONS`, and `StatementError`
+    if ``purpose`` is none.
+    """
+    return _verified(generators, opening, normalise_purpose(purpose))
+
+
+def _verified(generators: Generators, opening: LineOpening, asked: str) -> RevealedValues:
+    """What an opening reveals whose claim, line and commitment are the ones that are meant."""
     if opening.purpose != asked:
         raise _rejected("opening_other_purpose")
     try:
-        point = generators.group.decode(decode_base64url(commitment))
-        bound = bound_purpose(claim.claim_id, opening.line, asked)
+        point = generators.group.decode(decode_base64url(opening.commitment))
+        bound = bound_purpose(opening.claim_id, opening.line, asked)
         verify_partial_opening(generators, point, opening.partial_opening(), bound)
     except EncodingError as error:
         raise ProofRejected("opening_malformed", str(error)) from None

@@ -51,6 +51,7 @@ def plant(root: Path, repository: Path, module: str = "", source: str = "") -> N
     for module_below, above in (
         ("store", "import sqlalchemy"),
         ("service", "import asyncio\nimport verifier_api.store"),
+        ("attester", "import sqlalchemy\nimport verifier_api.store"),
         ("web", "import asyncio\nimport verifier_api.service"),
         ("commands", "import typer\nimport verifier_api.web"),
     ):
@@ -108,6 +109,9 @@ def test_a_lawful_tree_passes(tmp_path: Path, repository: Path) -> None:
         ("console/bad.py", "import demo", NO_TEST_CODE),
         ("verifier_api/store/bad.py", "import verifier_api.service", ROOMS),
         ("verifier_api/web/bad.py", "from verifier_api import commands", ROOMS),
+        ("verifier_api/attester/bad.py", "import verifier_api.service", ROOMS),
+        ("verifier_api/service/bad.py", "import verifier_api.attester", ROOMS),
+        ("verifier_api/attester/bad.py", "import httpx2", NO_HTTP),
         ("verifier_api/service/bad.py", "import prometheus_client", NO_HTTP),
         ("verifier_api/store/bad.py", "import structlog", NO_HTTP),
         ("verifier_api/judge.py", "import http", NO_HTTP),

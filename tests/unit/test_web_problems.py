@@ -132,7 +132,7 @@ def test_every_code_is_used_and_no_other(repository: Path) -> None:
     folder = repository / "verifier_api"
     raised = raised_in(folder)
     assert raised <= set(PROBLEMS)
-    by_name = {"not_found", "method_not_allowed", "request_malformed"}  # `app` maps statuses
+    by_name = {"not_found", "method_not_allowed", "request_malformed"}  # statuses are mapped
     used = strings_in(folder)
-    assert by_name <= used["web/app.py"]
+    assert by_name <= used["web/refusals.py"]
     assert raised | by_name == set(PROBLEMS)

@@ -54,9 +54,9 @@ def context_of(request: Request) -> RequestContext:
 
 
 class Edge:
-    """See module docstring."""
+    """See module docstring. Without ``metrics`` nothing is counted."""
 
-    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+    def __init__(self, app: ASGIApp, metrics: Metrics | None) -> None:
         self._app = app
         self._metrics = metrics
         self._log = logger()
@@ -95,7 +95,8 @@ class Edge:
             spent = time.perf_counter() - start
             route = getattr(scope.get("route"), "path", UNMATCHED)
             method = scope["method"] if scope["method"] in METHODS else "other"
-            self._metrics.requests.labels(method, route, str(status)).observe(spent)
+            if self._metrics is not None:
+                self._metrics.requests.labels(method, route, str(status)).observe(spent)
             self._log.info(
                 "request",
                 request_id=context.request_id,

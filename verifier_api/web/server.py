@@ -8,11 +8,11 @@ import socket
 import sys
 import threading
 from collections.abc import Callable
+from typing import Protocol
 
 import uvicorn
 from fastapi import FastAPI
 
-from verifier_api.settings import Settings
 from verifier_api.web.protocol import protocol_of
 
 KEEP_ALIVE_SECONDS = 30
@@ -21,7 +21,31 @@ SWITCH_SECONDS = 0.0005
 """How long a thread may keep the interpreter while another waits for it."""
 
 
-def listen(settings: Settings) -> socket.socket:
+class ServerSettings(Protocol):
+    """What a server is told, as `verifier_api.settings.Settings` describes it."""
+
+    @property
+    def host(self) -> str:
+        """Address to listen on."""
+
+    @property
+    def port(self) -> int:
+        """Port; 0: any free one."""
+
+    @property
+    def header_seconds(self) -> float:
+        """In which a request's head must have arrived."""
+
+    @property
+    def body_seconds(self) -> float:
+        """In which a body must have arrived."""
+
+    @property
+    def stop_seconds(self) -> int:
+        """So long requests in work get at a stop."""
+
+
+def listen(settings: ServerSettings) -> socket.socket:
     """A listening socket at the settings' address. Raises `OSError`, which names the address."""
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     # Named as TCP, so that asyncio turns off the delay of small packets (40 ms an answer).
@@ -38,7 +62,7 @@ def listen(settings: Settings) -> socket.socket:
 
 
 def serve(
-    app: FastAPI, settings: Settings, opened: socket.socket, when_ready: Callable[[], None]
+    app: FastAPI, settings: ServerSettings, opened: socket.socket, when_ready: Callable[[], None]
 ) -> bool:
     """Serve until told to stop (SIGTERM, SIGINT); what is in work is finished first. Whether it
     started at all."""
