@@ -29,7 +29,8 @@ OF_THE_RECORDS = {"commitment_reused", "rights_unknown", "renewal_too_early", "e
 
 
 def test_states_and_age_groups_are_those_of_the_contract_and_the_interface() -> None:
-    assert life.STATES == ("granted", "refused", "pending", "payable", "cancelled", "expired")
+    ends = ("refused", "cancelled", "expired")
+    assert set(life.STATES) == {"granted", "pending", "payable", "attestation_overdue", *ends}
     assert set(get_args(life.AgeGroup)) == set(RenewalMonths.model_fields)
 
 
@@ -194,6 +195,7 @@ def test_the_answer_to_a_granted_claim() -> None:
         "nomenclature_digest": records.TABLE,
         "circuit_digest": records.CIRCUIT,
         "granted_until": "2021-01-04",
+        "attest_by": None,
         "amounts": {"lenses_cents": 43_900, "frame_cents": 10_000},
         "notice": life.NOT_A_PAYMENT,
     }

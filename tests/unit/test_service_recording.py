@@ -91,6 +91,7 @@ def test_a_claim_in_order_is_granted_and_recorded_whole(database: Database) -> N
         "deadline": "2021-01-04T09:30:00Z",
         "granted_lenses_cents": 43_900,
         "granted_frame_cents": 10_000,
+        "attest_by": None,
     }
     used = {
         entry["commitment"]: entry["claim_id"] for entry in records.rows(database, "commitments")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
@@ -29,8 +29,10 @@ from circuits.notices import (
 )
 from verifier_api.judge import CLOCK_TOLERANCE, References
 from verifier_api.service.access import Principal
+from verifier_api.service.duties import due_at_of, next_due, read_duties
 from verifier_api.service.errors import ServiceError
 from verifier_api.service.life import NOT_A_PAYMENT, amounts_facts, grant_deadline
+from verifier_api.store import attestations as attestations_store
 from verifier_api.store import claims as store
 from verifier_api.store import reference
 from zk.errors import ProofRejected
@@ -43,7 +45,8 @@ RETRY_AFTER_SECONDS = 1
 
 
 class Decision(StrictDocument):
-    """The insurer's decision on a pending claim, with a note for the record: never health data."""
+    """The insurer's decision on a claim that is pending, or that lacks an attestation, with a note
+    for the record: never health data."""
 
     decision: Literal["grant", "refuse"]
     note: Annotated[str, Field(max_length=MAX_NOTE)] = ""
@@ -62,7 +65,7 @@ class Step:
 def take_invoice(connection: Connection, step: Step, invoice: Invoice, data: bytes) -> str:
     """The answer (JSON): the claim is payable. Raises `ServiceError`: "not_found",
     "state_conflict", "notice_refused"."""
-    row = _own_claim(connection, step)
+    row = own_claim(connection, step)
     digest = encode_base64url(notice_digest(invoice))
     known = _known_answer(connection, step.claim_id, "invoice", digest)
     if known is not None:
@@ -76,7 +79,7 @@ def take_invoice(connection: Connection, step: Step, invoice: Invoice, data: byt
         raise ServiceError(
             "notice_refused", "date_of_delivery: in the future", reason="delivery_in_future"
         )
-    _require_state(row, step, "granted")
+    require_state(row, "granted")
     instant = encode_instant(step.now)
     amounts = invoice.amounts
     answer = {
@@ -89,7 +92,8 @@ def take_invoice(connection: Connection, step: Step, invoice: Invoice, data: byt
         "notice": NOT_A_PAYMENT,
     }
     _keep(connection, step, "invoice", digest, data, answer)
-    _move(connection, step, "payable", "invoiced", {"invoice_digest": digest})
+    facts = {"invoice_digest": digest}
+    _move(connection, step, "payable", "invoiced", facts, attest_by=row.attest_by)
     return json.dumps(answer, ensure_ascii=False)
 
 
@@ -98,7 +102,7 @@ def take_cancellation(
 ) -> str:
     """The answer (JSON): the claim is cancelled, its line commitments are free again. Raises as
     `take_invoice`."""
-    row = _own_claim(connection, step)
+    row = own_claim(connection, step)
     digest = encode_base64url(notice_digest(cancellation))
     known = _known_answer(connection, step.claim_id, "cancellation", digest)
     if known is not None:
@@ -109,7 +113,7 @@ def take_cancellation(
         require_cancellation_fits(cancellation, claim)
     except ProofRejected as error:
         raise _refused(error) from None
-    _require_state(row, step, "granted", "pending")
+    require_state(row, "granted", "pending")
     answer = {
         "claim_id": step.claim_id,
         "state": "cancelled",
@@ -124,42 +128,76 @@ def take_cancellation(
 def take_decision(
     connection: Connection, step: Step, decision: Decision, data: bytes, contract: Contract | None
 ) -> str:
-    """The answer (JSON): the pending claim is granted or refused; refused, its commitments are free
-    again. ``contract`` is the claim's, None where this process does not know it yet. Raises
-    `ServiceError`: "not_found", "state_conflict", "overloaded" for a grant without contract."""
-    row = store.find_claim(connection, step.claim_id)
+    """The answer (JSON): a claim that was pending or lacked an attestation is granted or refused;
+    refused, its commitments are free again. Granted without its attestation it needs none any more,
+    and is payable if its invoice was taken. ``contract`` is the claim's, None where this process
+    does not know it yet. Raises `ServiceError`: "not_found", "state_conflict", "overloaded" for a
+    grant without contract."""
+    row = store.claim_at(connection, step.claim_id, encode_instant(step.now))
     if row is None:
         raise ServiceError("not_found", NOT_FOUND)
     digest = encode_base64url(hashlib.sha256(data).digest())
-    known = _known_answer(connection, step.claim_id, "decision", digest)
+    is_overdue = row.state == store.ATTESTATION_OVERDUE
+    # Whoever decides on such a claim may use the words of a decision that was taken long before.
+    known = None if is_overdue else _known_decision(connection, step.claim_id, digest)
     if known is not None:
         return known
-    _require_state(row, step, "pending")
+    require_state(row, "pending", store.ATTESTATION_OVERDUE)
     is_granted = decision.decision == "grant"
-    deadline = None
-    if is_granted:
-        if contract is None:  # another process has just added it; a grant needs its days
-            raise ServiceError("overloaded", UNKNOWN_CONTRACT, retry_after=RETRY_AFTER_SECONDS)
-        deadline = grant_deadline(contract, step.now)
-    state = "granted" if is_granted else "refused"
+    if is_granted and contract is None:  # another process has just added it; a grant needs its days
+        raise ServiceError("overloaded", UNKNOWN_CONTRACT, retry_after=RETRY_AFTER_SECONDS)
+    state, deadline, attest_by = "refused", None, None
+    if is_granted and contract is not None:
+        state, deadline = "granted", grant_deadline(contract, step.now)
+        if not is_overdue:
+            attest_by = _start_duties(connection, step, contract)
+        elif store.find_notice(connection, step.claim_id, "invoice") is not None:
+            state, deadline = "payable", None
     answer = {
         "claim_id": step.claim_id,
         "state": state,
         "recorded_at": encode_instant(step.now),
         "granted_until": deadline,
     }
-    _keep(connection, step, "decision", digest, data, answer)
+    kind, event = _DECISIONS[is_overdue]
+    if is_overdue:  # the history says so even where nothing had swept it up yet
+        store.mark_attestations_overdue(connection, encode_instant(step.now), step.claim_id)
+    _keep(connection, step, kind, digest, data, answer)
     if not is_granted:
         lines = decode_claim(row.envelope).lines
         store.free_commitments(connection, [line.commitment for line in lines])
     facts = {"decision": decision.decision, "note": decision.note}
-    _move(connection, step, state, "decided", facts, deadline)
+    _move(connection, step, state, event, facts, deadline, attest_by)
     return json.dumps(answer, ensure_ascii=False)
 
 
-def _own_claim(connection: Connection, step: Step) -> Any:
-    """The claim's row; another optician's does not exist for him."""
-    row = store.find_claim(connection, step.claim_id)
+_DECISIONS = {
+    False: ("decision", "decided"),
+    True: ("attestation_decision", "attestation_decided"),
+}
+"""Kind of notice and of event of a decision, by whether it is on a lacking attestation."""
+
+
+def _start_duties(connection: Connection, step: Step, contract: Contract) -> str | None:
+    """Days run from the grant; the earliest instant by which an attestation is still needed."""
+    rows = attestations_store.duties_of(connection, step.claim_id)
+    duties = [
+        replace(entry, due_at=due_at_of(entry.duty, step.now))
+        for entry in read_duties(rows, contract)
+    ]
+    due = [
+        (entry.duty.line, entry.duty.rule, entry.due_at)
+        for entry in duties
+        if entry.due_at is not None
+    ]
+    attestations_store.start_duties(connection, step.claim_id, due)
+    return next_due(duties)
+
+
+def own_claim(connection: Connection, step: Step) -> Any:
+    """The claim's row at the moment of the step (`store.claim_at`); another optician's does not
+    exist for him."""
+    row = store.claim_at(connection, step.claim_id, encode_instant(step.now))
     if row is None or row.optician_id != step.principal.optician_id:
         raise ServiceError("not_found", NOT_FOUND)
     return row
@@ -175,6 +213,17 @@ def _known_answer(connection: Connection, claim_id: str, kind: str, digest: str)
     return str(known.answer)
 
 
+def _known_decision(connection: Connection, claim_id: str, digest: str) -> str | None:
+    """As `_known_answer`, for the latest of the decisions that may have been taken."""
+    latest = store.find_notice(connection, claim_id, "attestation_decision")
+    if latest is not None and latest.digest == digest:
+        return str(latest.answer)
+    known = _known_answer(connection, claim_id, "decision", digest)
+    if known is None and latest is not None:
+        raise ServiceError("state_conflict", "another decision was taken for this claim")
+    return known
+
+
 def _check_signature(step: Step, notice: Invoice | Cancellation) -> None:
     key = step.references.key(notice.optician_id, notice.key_id, step.now.date())
     if key is None:
@@ -186,11 +235,10 @@ def _refused(error: ProofRejected) -> ServiceError:
     return ServiceError("notice_refused", error.detail, reason=error.reason)
 
 
-def _require_state(row: Any, step: Step, *allowed: str) -> None:
-    is_overdue = row.deadline is not None and row.deadline < encode_instant(step.now)
-    state = "expired" if is_overdue else row.state
-    if state not in allowed:
-        raise ServiceError("state_conflict", f"the claim is {state}")
+def require_state(row: Any, *allowed: str) -> None:
+    """Raise `ServiceError` "state_conflict" unless a row of `own_claim` has one of these states."""
+    if row.state not in allowed:
+        raise ServiceError("state_conflict", f"the claim is {row.state}")
 
 
 def _keep(
@@ -216,7 +264,8 @@ def _move(
     event: str,
     facts: dict[str, Any],
     deadline: str | None = None,
+    attest_by: str | None = None,
 ) -> None:
     instant = encode_instant(step.now)
-    store.change_state(connection, step.claim_id, state, instant, deadline)
+    store.change_state(connection, step.claim_id, state, instant, deadline, attest_by)
     reference.note_event(connection, instant, event, step.principal.token_id, facts, step.claim_id)

@@ -2,7 +2,9 @@
 
 Everything here runs inside the one writing transaction (`verifier_api.store.database`), so what was
 read stays true until it is durable. Where several checks fail, the first in the documented order is
-the reason: envelope, uniqueness, rights and renewal, statement, proof.
+the reason: envelope, uniqueness, rights and renewal, statement, proof. What would be granted or
+pending needs the attestations that its contract asks for with the claim; without them nothing is
+recorded.
 """
 
 from __future__ import annotations
@@ -15,16 +17,30 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from circuits.attestation import Attestation, Duty
 from circuits.claim import Claim, encode_instant
 from circuits.contract import Contract
+from circuits.trust import Trust
+from verifier_api.service.duties import (
+    RecordedDuty,
+    Taken,
+    attestation_answer,
+    attestation_row,
+    check_submitted,
+    duty_row,
+    next_due,
+    recorded_duties,
+)
 from verifier_api.service.errors import ServiceError
 from verifier_api.service.life import grant_deadline, is_renewal_too_early, verdict_answer
 from verifier_api.service.proofs import ProofVerdict
+from verifier_api.store import attestations as attestations_store
 from verifier_api.store import claims as store
 from verifier_api.store import reference
 from verifier_api.store.claims import EQUIPMENT
 
 CONFLICT = "another claim has this claim_id; every claim needs one of its own"
+NOBODY = Trust()
 
 
 @dataclass(frozen=True)
@@ -32,7 +48,8 @@ class Examined:
     """A claim after everything that needs no records.
 
     ``refusal`` is (reason, detail) if the envelope was refused; else ``contract`` and ``proof`` are
-    set.
+    set. ``duties`` are what the contract asks to be attested, ``attestations`` what came with the
+    claim, not yet looked at.
     """
 
     claim: Claim
@@ -42,22 +59,31 @@ class Examined:
     refusal: tuple[str, str] | None = None
     contract: Contract | None = None
     proof: ProofVerdict | None = None
+    duties: tuple[Duty, ...] = ()
+    attestations: tuple[Attestation, ...] = ()
 
 
 def record_claims(
-    connection: Connection, items: Sequence[Examined], now: datetime
+    connection: Connection,
+    items: Sequence[Examined],
+    now: datetime,
+    trust: Trust = NOBODY,
 ) -> list[str | ServiceError]:
     """The answer to each claim (JSON), recorded: the old one if the same bytes were judged before,
-    "claim_conflict" if the id stands for other bytes."""
-    return _Recording(connection, items, now).record(items)
+    "claim_conflict" if the id stands for other bytes, "attestation_refused" if its attestations are
+    not those that are needed. ``trust`` has the attesters' keys."""
+    return _Recording(connection, items, now, trust).record(items)
 
 
 class _Recording:
     """What a batch has to know, and the rows that it leaves; later claims see earlier ones."""
 
-    def __init__(self, connection: Connection, items: Sequence[Examined], now: datetime) -> None:
+    def __init__(
+        self, connection: Connection, items: Sequence[Examined], now: datetime, trust: Trust
+    ) -> None:
         self.connection = connection
         self.now = now
+        self.trust = trust
         self.instant = encode_instant(now)
         self.known = store.known_claims(connection, [item.claim.claim_id for item in items])
         open_claims = [
@@ -75,7 +101,12 @@ class _Recording:
                 self.rights.setdefault(row.beneficiary, []).append(row)
             for beneficiary, day in store.granted_equipment(connection, people, self.instant):
                 self.granted.setdefault(beneficiary, []).append(day)
+        behind = [attestation.record for item in items for attestation in item.attestations]
+        self.behind = attestations_store.lines_behind(connection, behind) if behind else {}
         self.claims: list[dict[str, Any]] = []
+        self.duties: list[dict[str, Any]] = []
+        self.attestations: list[dict[str, Any]] = []
+        self.events: list[dict[str, Any]] = []
         self.commitments: list[tuple[str, str]] = []
         self.circuits: dict[str, dict[str, Any]] = {}
 
@@ -83,6 +114,9 @@ class _Recording:
         answers = [self._record_one(item) for item in items]
         store.insert_claims(self.connection, self.claims)
         store.use_commitments(self.connection, self.commitments)
+        attestations_store.insert_duties(self.connection, self.duties)
+        attestations_store.insert_attestations(self.connection, self.attestations)
+        store.insert_events(self.connection, self.events)
         store.note_circuits(self.connection, self.circuits)
         return answers
 
@@ -95,6 +129,18 @@ class _Recording:
                 return answer
             return ServiceError("claim_conflict", CONFLICT, places=("claim_id",))
         verdict, reason, detail = self._decide(item)
+        taken: tuple[Taken, ...] = ()
+        duties: list[RecordedDuty] = []
+        if verdict != "refused" and (item.duties or item.attestations):
+            try:
+                taken = check_submitted(
+                    item.attestations, claim, item.duties, self.trust, self.now, self.behind
+                )
+            except ServiceError as error:
+                return error
+            granted_at = self.now if verdict == "granted" else None
+            duties = recorded_duties(item.duties, taken, granted_at)
+        attest_by = next_due(duties)
         deadline = None
         if verdict == "granted" and item.contract is not None:
             deadline = grant_deadline(item.contract, self.now)
@@ -103,10 +149,19 @@ class _Recording:
         circuit_digest = item.proof.circuit_digest if item.proof else None
         granted_until = deadline if verdict == "granted" else None
         facts = verdict_answer(
-            claim, item.digest, verdict, reason, detail, self.now, circuit_digest, granted_until
+            claim,
+            item.digest,
+            verdict,
+            reason,
+            detail,
+            self.now,
+            circuit_digest,
+            granted_until,
+            attest_by,
         )
         answer = json.dumps(facts, ensure_ascii=False)
-        self._keep(item, verdict, reason, answer, deadline)
+        self._keep(item, verdict, reason, answer, deadline, attest_by)
+        self._keep_attestations(item, taken, duties, verdict, attest_by)
         if circuit_digest is not None and circuit_digest not in self.circuits:
             self.circuits[circuit_digest] = _circuit_row(claim, circuit_digest)
         self.known[claim.claim_id] = item.digest, answer
@@ -143,8 +198,34 @@ class _Recording:
                 return str(right.age_group)
         return None
 
+    def _keep_attestations(
+        self,
+        item: Examined,
+        taken: tuple[Taken, ...],
+        duties: list[RecordedDuty],
+        state: str,
+        attest_by: str | None,
+    ) -> None:
+        claim_id = item.claim.claim_id
+        missing = [duty for duty in duties if duty.met_by is None]
+        self.duties += [duty_row(claim_id, duty) for duty in duties]
+        for one in taken:
+            self.behind[one.record] = one.line
+            answer = attestation_answer(one, self.now, state, attest_by, missing)
+            self.attestations.append(attestation_row(one, answer, self.now))
+            facts = one.facts()
+            self.events.append(
+                reference.event_row(self.instant, "attested", item.actor, facts, claim_id)
+            )
+
     def _keep(
-        self, item: Examined, verdict: str, reason: str | None, answer: str, deadline: str | None
+        self,
+        item: Examined,
+        verdict: str,
+        reason: str | None,
+        answer: str,
+        deadline: str | None,
+        attest_by: str | None,
     ) -> None:
         claim = item.claim
         if verdict != "refused":
@@ -172,6 +253,7 @@ class _Recording:
                 "state": verdict,
                 "state_since": self.instant,
                 "deadline": deadline,
+                "attest_by": attest_by,
                 "granted_lenses_cents": amounts.lenses_cents if amounts else None,
                 "granted_frame_cents": amounts.frame_cents if amounts else None,
             }

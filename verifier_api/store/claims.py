@@ -20,6 +20,7 @@ from sqlalchemy import (
     delete,
     func,
     insert,
+    or_,
     select,
     update,
 )
@@ -28,8 +29,47 @@ from verifier_api.store.reference import event_row
 from verifier_api.store.schema import circuits, claims, commitments, events, notices
 
 EXPIRING = ("granted", "pending")
+AWAITING = ("granted", "payable")
+"""States in which an attestation may be due."""
+
+ATTESTATION_OVERDUE = "attestation_overdue"
+COUNTING = (*AWAITING, ATTESTATION_OVERDUE)
+"""States of an equipment that counts for the renewal period."""
+
 EQUIPMENT = ("equipment", "pair")
 SWEEP = 500
+
+
+# -- the state at a moment ----------------------------------------------------------------------
+
+# Time moves a claim on by itself, whether or not the sweep has written that down yet: what passes
+# first decides, and an attestation that is due in the same second as the invoice comes before it.
+
+
+def _has_expired(now: Any) -> Any:
+    is_first = or_(claims.c.attest_by.is_(None), claims.c.attest_by > claims.c.deadline)
+    return and_(claims.c.state.in_(EXPIRING), claims.c.deadline < now, is_first)
+
+
+def _lacks_attestation(now: Any) -> Any:
+    is_first = or_(claims.c.deadline.is_(None), claims.c.attest_by <= claims.c.deadline)
+    return and_(claims.c.state.in_(AWAITING), claims.c.attest_by < now, is_first)
+
+
+def _state_at(now: Any) -> Any:
+    return case(
+        (_lacks_attestation(now), ATTESTATION_OVERDUE),
+        (_has_expired(now), "expired"),
+        else_=claims.c.state,
+    )
+
+
+def _since_at(now: Any) -> Any:
+    return case(
+        (_lacks_attestation(now), claims.c.attest_by),
+        (_has_expired(now), claims.c.deadline),
+        else_=claims.c.state_since,
+    )
 
 
 # -- reading for decisions ----------------------------------------------------------------------
@@ -46,8 +86,8 @@ _GRANTED_TO = select(
     claims.c.beneficiary,
     claims.c.date_of_service,
     claims.c.statement,
-    claims.c.deadline,
-).where(claims.c.beneficiary.in_(_NAMED), claims.c.state.in_(("granted", "payable")))
+    _state_at(bindparam("now")).label("state"),
+).where(claims.c.beneficiary.in_(_NAMED), claims.c.state.in_(COUNTING))
 _CIRCUITS = select(circuits.c.digest).where(circuits.c.digest.in_(_NAMED))
 
 
@@ -65,17 +105,31 @@ def used_commitments(connection: Connection, texts: Sequence[str]) -> set[str]:
 def granted_equipment(
     connection: Connection, beneficiaries: Sequence[str], now: str
 ) -> list[tuple[str, date]]:
-    """Beneficiary and date of service of every equipment that is granted or payable ``now``."""
+    """Beneficiary and date of service of every equipment that is granted or payable ``now``, or
+    lacks an attestation."""
     return [
         (row.beneficiary, row.date_of_service)
-        for row in connection.execute(_GRANTED_TO, {"named": beneficiaries})
-        if row.statement in EQUIPMENT and (row.deadline is None or row.deadline >= now)
+        for row in connection.execute(_GRANTED_TO, {"named": beneficiaries, "now": now})
+        if row.statement in EQUIPMENT and row.state in COUNTING
     ]
 
 
 def find_claim(connection: Connection, claim_id: str) -> Row[Any] | None:
-    """The whole row."""
+    """The whole row, with the state that was written last: see `claim_at`."""
     return connection.execute(select(claims).where(claims.c.claim_id == claim_id)).first()
+
+
+def claim_at(connection: Connection, claim_id: str, now: str) -> Row[Any] | None:
+    """The whole row, with state and state_since of the moment ``now``; ``stored_state`` is what was
+    written last."""
+    others = [column for column in claims.c if column.name not in ("state", "state_since")]
+    query = select(
+        *others,
+        claims.c.state.label("stored_state"),
+        _state_at(now).label("state"),
+        _since_at(now).label("state_since"),
+    )
+    return connection.execute(query.where(claims.c.claim_id == claim_id)).first()
 
 
 def find_notice(connection: Connection, claim_id: str, kind: str) -> Row[Any] | None:
@@ -128,26 +182,49 @@ def insert_notice(connection: Connection, values: Mapping[str, Any]) -> None:
 
 
 def change_state(
-    connection: Connection, claim_id: str, state: str, since: str, deadline: str | None
+    connection: Connection,
+    claim_id: str,
+    state: str,
+    since: str,
+    deadline: str | None,
+    attest_by: str | None = None,
 ) -> None:
-    """The claim's new state."""
+    """The claim's new state, and until when what has to come in it."""
     connection.execute(
         update(claims)
         .where(claims.c.claim_id == claim_id)
-        .values(state=state, state_since=since, deadline=deadline)
+        .values(state=state, state_since=since, deadline=deadline, attest_by=attest_by)
     )
 
 
 def expire_overdue(connection: Connection, now: str) -> int:
     """Give every claim whose deadline has passed the state ``expired``, `SWEEP` at a time; how
     many."""
-    query = select(claims.c.claim_id, claims.c.state, claims.c.deadline).where(_is_overdue(now))
+    query = select(claims.c.claim_id, claims.c.state, claims.c.deadline).where(_has_expired(now))
     rows = connection.execute(query.limit(SWEEP)).all()
     for row in rows:
         change_state(connection, row.claim_id, "expired", row.deadline, None)
     insert_events(
         connection,
         [event_row(now, "expired", "service", {"from": row.state}, row.claim_id) for row in rows],
+    )
+    return len(rows)
+
+
+def mark_attestations_overdue(connection: Connection, now: str, claim_id: str | None = None) -> int:
+    """Give every claim that lacks an attestation that was due the state ``attestation_overdue``,
+    `SWEEP` at a time, or that one claim if it does; how many."""
+    query = select(claims.c.claim_id, claims.c.state, claims.c.attest_by)
+    query = query.where(_lacks_attestation(now)).limit(SWEEP)
+    if claim_id is not None:
+        query = query.where(claims.c.claim_id == claim_id)
+    rows = connection.execute(query).all()
+    state = ATTESTATION_OVERDUE
+    for row in rows:
+        change_state(connection, row.claim_id, state, row.attest_by, None, row.attest_by)
+    insert_events(
+        connection,
+        [event_row(now, state, "service", {"from": row.state}, row.claim_id) for row in rows],
     )
     return len(rows)
 
@@ -213,14 +290,6 @@ def history_of(connection: Connection, claim_id: str) -> Sequence[Row[Any]]:
     return connection.execute(query.order_by(events.c.sequence)).all()
 
 
-def _is_overdue(now: str) -> Any:
-    return and_(claims.c.state.in_(EXPIRING), claims.c.deadline < now)
-
-
-def _state_at(now: str) -> Any:
-    return case((_is_overdue(now), "expired"), else_=claims.c.state)
-
-
 def _summaries(now: str) -> Any:
     invoice = and_(notices.c.claim_id == claims.c.claim_id, notices.c.kind == "invoice")
     return select(
@@ -235,10 +304,9 @@ def _summaries(now: str) -> Any:
         claims.c.verdict,
         claims.c.reason,
         _state_at(now).label("state"),
-        case((_is_overdue(now), claims.c.deadline), else_=claims.c.state_since).label(
-            "state_since"
-        ),
+        _since_at(now).label("state_since"),
         claims.c.deadline,
+        claims.c.attest_by,
         claims.c.granted_lenses_cents,
         claims.c.granted_frame_cents,
         notices.c.answer.label("invoice_answer"),

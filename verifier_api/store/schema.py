@@ -138,8 +138,8 @@ claims = Table(
 """One row a judged claim. ``answer`` is the verdict as it was given, for ever, to ``actor`` (the id
 of a token); ``state`` goes on:
 ``deadline`` is the last instant of a state that expires (granted, pending), else None;
-``attest_by`` the last instant at which the next attestation that is due may come, None if none is
-(since migration 0003)."""
+``attest_by`` the last instant at which the next attestation that is due may come, None if none is,
+or the insurer went without it (since migration 0003)."""
 
 commitments = Table(
     "commitments",
@@ -211,9 +211,9 @@ attestation_duties = Table(
     Column("due_at", _INSTANT),
     Column("attestation_digest", _DIGEST),
 )
-"""What the contract asks for each line of a claim that was granted: ``rule`` numbers the contract's
-rules from 0, ``due_at`` is None for what came with the claim, ``attestation_digest`` names what
-met it."""
+"""What the contract asks for each line of a claim that was not refused: ``rule`` numbers the
+contract's rules from 0; ``due_at`` is None for what came with the claim, and until a claim that was
+pending is granted; ``attestation_digest`` names what met it first."""
 
 attestations = Table(
     "attestations",
@@ -226,10 +226,12 @@ attestations = Table(
     Column("document", LargeBinary, nullable=False),
     Column("answer", Text, nullable=False),
     Column("recorded_at", _INSTANT, nullable=False),
-    UniqueConstraint("attester_id", "record"),
+    Index("ix_attestations_attester_id_record", "attester_id", "record"),
     Index("ix_attestations_claim_id", "claim_id"),
 )
-"""Attestations that were taken, with the answer that was given."""
+"""Attestations that were taken, with the answer that was given. An attester's record stands behind
+one line only, which the one writer sees to: of that line there may be two attestations, first of
+its code and then of its price as well."""
 
 audits = Table(
     "audits",
