@@ -12,6 +12,7 @@ from verifier_api.commands import (
     attester,
     bulk,
     contracts,
+    evidence,
     judging,
     nomenclature,
     parties,
@@ -27,6 +28,7 @@ app = new_app(
 )
 judging.add_to(app)
 bulk.add_to(app)
+evidence.add_to(app)
 serving.add_to(app)
 parties.add_to(app)
 app.add_typer(nomenclature.app, name="nomenclature")
