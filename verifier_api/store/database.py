@@ -34,6 +34,7 @@ POSTGRESQL = "postgresql"
 SQLITE_BUSY_SECONDS = 20
 SQLITE_CACHE_KIB = 32 * 2**10
 SQLITE_CHECKPOINT_PAGES = 4000
+SQLITE_FORGET_MS = 200
 POSTGRESQL_LOCK_SECONDS = 20
 POSTGRESQL_IDLE_SECONDS = 60
 """A process that stops within a transaction holds the writer's lock no longer than this."""
@@ -146,6 +147,21 @@ class Database:
             return False
         return self.revision() is not None
 
+    def forget_erased(self) -> bool:
+        """On SQLite, take what was erased out of the write-ahead log too, which keeps old pages
+        until it is written over; False if somebody reads just now, to be tried again. PostgreSQL
+        does what it does by itself. Raises `StorageError`."""
+        if self.kind != SQLITE:
+            return True
+        with _translated(), self.engine.connect() as connection:
+            # It keeps writers waiting while it waits for readers.
+            connection.exec_driver_sql(f"PRAGMA busy_timeout={SQLITE_FORGET_MS}")
+            try:
+                row = connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").one()
+            finally:
+                connection.exec_driver_sql(f"PRAGMA busy_timeout={SQLITE_BUSY_SECONDS * 1000}")
+        return int(row[0]) == 0
+
     def dispose(self) -> None:
         """Close all connections."""
         self.engine.dispose()
@@ -204,6 +220,8 @@ def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
     cursor.execute("PRAGMA journal_mode=WAL")
     cursor.execute("PRAGMA synchronous=FULL")
     cursor.execute("PRAGMA foreign_keys=ON")
+    # What is erased is overwritten in the file, not merely given free.
+    cursor.execute("PRAGMA secure_delete=ON")
     cursor.execute(f"PRAGMA cache_size=-{SQLITE_CACHE_KIB}")
     cursor.execute(f"PRAGMA wal_autocheckpoint={SQLITE_CHECKPOINT_PAGES}")
     cursor.close()
