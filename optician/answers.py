@@ -195,6 +195,19 @@ class NomenclatureList(Answer):
     nomenclatures: tuple[NomenclatureEntry, ...]
 
 
+class PublicationEntry(Answer):
+    """A publication, as JSON data, and when the insurer first recorded it."""
+
+    recorded_at: Instant
+    publication: dict[str, JsonValue]
+
+
+class PublicationList(Answer):
+    """Those of a document, or all."""
+
+    publications: tuple[PublicationEntry, ...]
+
+
 class NomenclatureAnswer(NomenclatureEntry):
     """A version with the facts of its classes on a day."""
 

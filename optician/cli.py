@@ -106,6 +106,19 @@ def prove(
     nomenclature_file: Annotated[
         str | None, typer.Option("--nomenclature", help="Default: the table that ships.")
     ] = None,
+    trust_file: Annotated[
+        str | None,
+        typer.Option(
+            "--trust",
+            help="Prove only by a contract and a table that somebody on this trust list published.",
+        ),
+    ] = None,
+    publication_files: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--publications", help="Publications, with --trust; may be given several times."
+        ),
+    ] = None,
     force: Force = False,
     as_json: AsJson = False,
     lang: Lang = None,
@@ -117,7 +130,8 @@ def prove(
     """
     with reporting_to(as_json, lang) as terminal:
         start = time.perf_counter()
-        inputs = [sale_file, contract_file, key_file, nomenclature_file or ""]
+        optional = [nomenclature_file, trust_file, *(publication_files or ())]
+        inputs = [sale_file, contract_file, key_file, *(name or "" for name in optional)]
         check_files(inputs=inputs, outputs=[out, openings_file], replace=force)
         from datetime import UTC, datetime
 
@@ -125,6 +139,7 @@ def prove(
         from circuits.contract import MAX_CONTRACT_BYTES, parse_contract, require_classes_known
         from optician.claiming import make_claim
         from optician.identity import MAX_IDENTITY_BYTES, Identity
+        from optician.published import read_reliance
         from optician.sale import MAX_SALE_BYTES, parse_sale
         from zk.backends import load_group
         from zk.generators import generators_of
@@ -135,8 +150,12 @@ def prove(
             contract = parse_contract(read_input(contract_file, MAX_CONTRACT_BYTES))
             identity = Identity.parse(read_input(key_file, MAX_IDENTITY_BYTES))
             nomenclature = read_nomenclature(nomenclature_file)
+            reliance = read_reliance(trust_file, publication_files)
         if is_readable_by_others(key_file):
             terminal.warn("key_mode")
+        if reliance is not None:
+            for document in (contract, nomenclature):
+                reliance.require(document, sale.date_of_service, datetime.now(UTC))
         require_classes_known(contract, nomenclature)
         loaded = time.perf_counter()
         claim, openings = make_claim(

@@ -37,6 +37,8 @@ from circuits.notices import (
     encode_cancellation,
     encode_invoice,
 )
+from circuits.publication import Publication
+from circuits.signed import decode_signed, encode_signed
 from console.calls import (
     DEFAULT_RETRIES,
     DEFAULT_TIMEOUT,
@@ -70,6 +72,8 @@ from optician.answers import (
     NomenclatureEntry,
     NomenclatureList,
     ProofAnswer,
+    PublicationEntry,
+    PublicationList,
     RightAnswer,
     RightEnded,
     RightPage,
@@ -344,6 +348,25 @@ class ServiceClient:
         """Add a version; the same one again changes nothing."""
         call = Call("POST", "/v1/nomenclatures", _from_query(in_force_from), document)
         return self._caller.json(NomenclatureEntry, call)
+
+    def publications(self, digest: str) -> tuple[Publication, ...]:
+        """What publishers signed of the contract or nomenclature with that digest. Who they are,
+        and whether they signed, is not looked at."""
+        call = Call("GET", "/v1/publications", {"digest": digest})
+        found = []
+        for entry in self._caller.json(PublicationList, call).publications:
+            try:
+                publication = decode_signed(Publication, canonical_bytes(entry.publication))
+            except ZkError:
+                raise ServiceAnswerInvalid("a publication of no known form") from None
+            _require(publication.digest == digest, "a publication of another document")
+            found.append(publication)
+        return tuple(found)
+
+    def add_publication(self, publication: Publication) -> PublicationEntry:
+        """Record one; the same one again changes nothing."""
+        call = Call("POST", "/v1/publications", body=encode_signed(publication))
+        return self._caller.json(PublicationEntry, call)
 
     def circuit(self, digest: str) -> CircuitAnswer:
         """What a circuit that some claim was judged by consists of."""

@@ -42,6 +42,14 @@ MESSAGES: Final[dict[str, tuple[str, str]]] = {
         "the notice does not fit the claim",
         "l'avis ne correspond pas à la demande",
     ),
+    "attestation": (
+        "what the attester gave is not what was asked for",
+        "ce que le tiers a donné n'est pas ce qui était demandé",
+    ),
+    "unpublished": (
+        "nobody on your trust list has published it, so nothing was proved",
+        "personne sur votre liste de confiance ne l'a publié : rien n'a été prouvé",
+    ),
     "usage": ("these options do not go together", "ces options ne vont pas ensemble"),
     "internal": ("internal error, please report it", "erreur interne, merci de la signaler"),
     # warnings
@@ -53,6 +61,14 @@ MESSAGES: Final[dict[str, tuple[str, str]]] = {
     "token_mode": (
         "the token file can be read by others: chmod 600 it",
         "le fichier du jeton est lisible par d'autres : chmod 600",
+    ),
+    "attester_unchecked": (
+        "without --trust nobody has checked whose signature the attestation has",
+        "sans --trust, personne n'a vérifié de qui est la signature de l'attestation",
+    ),
+    "price_not_attested": (
+        "the attester has no price to compare: the price was revealed and is not attested",
+        "le tiers n'a pas de prix à comparer : le prix a été révélé sans être attesté",
     ),
     "floor": (
         "hides among few possibilities",
@@ -115,6 +131,10 @@ MESSAGES: Final[dict[str, tuple[str, str]]] = {
     "cancellation_made": ("cancellation ready, not sent", "annulation prête, non envoyée"),
     "cancellation_taken": ("claim cancelled", "demande annulée"),
     "delivered": ("delivered", "délivré le"),
+    "publications": ("publications", "publications"),
+    "attested": ("attested", "attesté"),
+    "attested_by": ("by", "par"),
+    "valid_until": ("valid until", "valable jusqu'au"),
     "fetched": ("fetched and its digest checked", "téléchargé, empreinte vérifiée"),
 }
 
@@ -138,6 +158,10 @@ NEXT_STEPS: Final[dict[str, tuple[str, str]]] = {
         "récupérez la version en vigueur à la date de délivrance (`optician fetch contract`) et "
         "refaites la preuve",
     ),
+    "contract_unpublished": (
+        "tell the insurer; once the contract is published, prove anew with it",
+        "prévenez l'assureur ; une fois le contrat publié, refaites la preuve",
+    ),
     "nomenclature_mismatch": (
         "get the insurer's table (`optician fetch nomenclature`) and prove anew with it",
         "récupérez la table de l'assureur (`optician fetch nomenclature`) et refaites la preuve",
@@ -147,6 +171,10 @@ NEXT_STEPS: Final[dict[str, tuple[str, str]]] = {
         "anew with it",
         "récupérez la table en vigueur à la date de délivrance (`optician fetch nomenclature`) et "
         "refaites la preuve",
+    ),
+    "nomenclature_unpublished": (
+        "tell the insurer; once the table is published, prove anew with it",
+        "prévenez l'assureur ; une fois la table publiée, refaites la preuve",
     ),
     "expired": (
         "prove the sale anew and submit within 30 days",
@@ -297,6 +325,10 @@ PROBLEMS: Final[dict[str, tuple[str, str]]] = {
         "the reference data contradicts itself",
         "les données de référence se contredisent",
     ),
+    "publication_refused": (
+        "the publication does not count for its document",
+        "la publication ne vaut pas pour son document",
+    ),
     "too_many_requests": (
         "this token asks too often: wait a little, then try again",
         "ce jeton interroge trop souvent : attendez un peu, puis réessayez",
@@ -351,6 +383,121 @@ NOTICE_PROBLEMS: Final[dict[str, tuple[str, str]]] = {
     ),
 }
 """By the reason of the problem "notice_refused"."""
+
+
+ATTESTATION_PROBLEMS: Final[dict[str, tuple[str, str]]] = {
+    # an attester's
+    "attester_differs": (
+        "another attester answers at this address: check --attester and --attester-url",
+        "un autre tiers répond à cette adresse : vérifiez --attester et --attester-url",
+    ),
+    "optician_unknown": (
+        "the attester does not know the key that signed, or it is no longer valid",
+        "le tiers ne connaît pas la clé qui a signé, ou elle n'est plus valable",
+    ),
+    "signature_invalid": (
+        "the signature does not cover what was sent",
+        "la signature ne couvre pas ce qui a été envoyé",
+    ),
+    "request_stale": (
+        "set this computer's clock right, then ask again",
+        "réglez l'horloge de cet ordinateur, puis redemandez",
+    ),
+    "opening_other_purpose": (
+        "the opening was made for something else: ask again with this program",
+        "l'ouverture a été faite pour autre chose : redemandez avec ce programme",
+    ),
+    "opening_malformed": (
+        "the attester cannot read the opening: update this program",
+        "le tiers ne peut lire l'ouverture : mettez ce programme à jour",
+    ),
+    "opening_invalid": (
+        "what was opened is not what the claim commits to: check --openings",
+        "ce qui est ouvert n'est pas ce à quoi la demande engage : vérifiez --openings",
+    ),
+    "opening_meaningless": (
+        "what the line commits to is no code or price: prove the sale anew",
+        "la ligne n'engage ni code ni prix valables : refaites la preuve de la vente",
+    ),
+    "record_unknown": (
+        "the attester has no record of this number for this optician: check --record",
+        "le tiers n'a pas d'enregistrement de ce numéro pour cet opticien : vérifiez --record",
+    ),
+    "code_missing": (
+        "the attester compares the code: ask with --reveal code",
+        "le tiers compare le code : redemandez avec --reveal code",
+    ),
+    "price_missing": (
+        "the attester compares the price as well: ask with --reveal code,price",
+        "le tiers compare aussi le prix : redemandez avec --reveal code,price",
+    ),
+    "code_differs": (
+        "the claim's line has another code than the attester's record",
+        "la ligne de la demande a un autre code que l'enregistrement du tiers",
+    ),
+    "price_differs": (
+        "the claim's line has another price than the attester's record",
+        "la ligne de la demande a un autre prix que l'enregistrement du tiers",
+    ),
+    "record_used_up": (
+        "everything in this record stands behind other lines already; if one of their claims was "
+        "cancelled, ask the attester to release it",
+        "tout dans cet enregistrement sert déjà à d'autres lignes ; si l'une de leurs demandes a "
+        "été annulée, demandez au tiers de la libérer",
+    ),
+    # the insurer's
+    "attester_unknown": (
+        "the contract does not ask this attester about this line",
+        "le contrat ne demande rien à ce tiers pour cette ligne",
+    ),
+    "key_unknown": (
+        "the insurer does not know the attester's key",
+        "l'assureur ne connaît pas la clé du tiers",
+    ),
+    "key_not_valid": (
+        "the attester's key is not valid: ask the attester again",
+        "la clé du tiers n'est pas valable : redemandez l'attestation",
+    ),
+    "key_revoked": (
+        "the attester's key was revoked: ask the attester again",
+        "la clé du tiers a été révoquée : redemandez l'attestation",
+    ),
+    "attestation_other_claim": (
+        "the attestation is of another claim",
+        "l'attestation porte sur une autre demande",
+    ),
+    "attestation_other_line": (
+        "the attestation is of another line than the claim has",
+        "l'attestation porte sur une autre ligne que celles de la demande",
+    ),
+    "attestation_incomplete": (
+        "the contract asks for the price as well: ask with --reveal code,price",
+        "le contrat demande aussi le prix : redemandez avec --reveal code,price",
+    ),
+    "attestation_expired": (
+        "the attestation has expired: ask the attester again",
+        "l'attestation a expiré : redemandez-la",
+    ),
+    "attestation_in_future": (
+        "the attester's clock is ahead of the insurer's: send it again a little later",
+        "l'horloge du tiers avance sur celle de l'assureur : renvoyez un peu plus tard",
+    ),
+    "attestation_replayed": (
+        "the attester's record stands behind another line already",
+        "l'enregistrement du tiers sert déjà à une autre ligne",
+    ),
+    "attestation_late": (
+        "the attestation's deadline has passed: the insurer decides",
+        "le délai de l'attestation est passé : l'assureur décide",
+    ),
+    "attestation_missing": (
+        "the contract asks for an attestation with the claim: get it (`optician attest`), then "
+        "submit with --attestation",
+        "le contrat demande une attestation avec la demande : obtenez-la (`optician attest`), puis "
+        "envoyez avec --attestation",
+    ),
+}
+"""By the reason of the problem "attestation_refused"."""
 
 
 def say(key: str, language: Language) -> str:

@@ -19,6 +19,7 @@ from console.inputs import STANDARD, check_inputs, read_input
 from console.outputs import check_files, is_readable_by_others, write_output
 from console.running import CommandError, UsageError, plain
 from optician.messages import (
+    ATTESTATION_PROBLEMS,
     NEXT_STEPS,
     NO_NEXT_STEP,
     NOTICE_PROBLEMS,
@@ -298,6 +299,12 @@ def fetch(
     digest: Annotated[str, typer.Option(help="The digest that names it; it is checked.")],
     to: Service,
     out: Annotated[str, typer.Option(help="The file to make, - for output.")],
+    publications_file: Annotated[
+        str | None,
+        typer.Option(
+            "--publications", help="Fetch what publishers signed of it too, into this file."
+        ),
+    ] = None,
     token_file: TokenFile = None,
     force: Force = False,
     retries: Retries = DEFAULT_RETRIES,
@@ -307,22 +314,40 @@ def fetch(
 ) -> None:
     """Fetch the contract or the nomenclature that has a digest, to prove with.
 
-    The digest is computed again from what came: whoever answers, it is the very document.
+    The digest is computed again from what came: whoever answers, it is the very document. Who
+    published it is judged by `optician prove --trust`.
     """
     with reporting_to(as_json, lang) as terminal:
-        check_files([token_file or ""], [out], replace=force)
+        outputs = [out] if publications_file is None else [out, publications_file]
+        check_files([token_file or ""], outputs, replace=force)
         from circuits.canonical import canonical_bytes
+        from optician.published import encode_publications
 
         with _service(terminal, to, token_file, retries, timeout) as client:
             if what == "contract":
                 data = canonical_bytes(client.contract(digest).document)
             else:
                 data = client.nomenclature_file(digest)
+            published = client.publications(digest) if publications_file is not None else ()
         write_output(out, data, replace=force)
+        lines = [terminal.named("fetched", f"{what} {digest}"), *_written_lines(terminal, out)]
+        if publications_file is not None:
+            write_output(publications_file, encode_publications(published), replace=force)
+            lines += [
+                terminal.named("publications", str(len(published))),
+                *_written_lines(terminal, publications_file),
+            ]
         terminal.report(
-            {"digest": digest, "file": out, "bytes": len(data), "warnings": terminal.warnings},
-            [terminal.named("fetched", f"{what} {digest}"), *_written_lines(terminal, out)],
-            is_output_taken=out == STANDARD,
+            {
+                "digest": digest,
+                "file": out,
+                "bytes": len(data),
+                "publications_file": publications_file,
+                "publications": None if publications_file is None else len(published),
+                "warnings": terminal.warnings,
+            },
+            lines,
+            is_output_taken=STANDARD in outputs,
         )
 
 
@@ -383,17 +408,27 @@ def _service(
 ) -> Iterator[ServiceClient]:
     """The service; what goes wrong with it is a `CommandError`."""
     token = _read_token(terminal, token_file)
-    from optician.client import (
+    from optician.client import ServiceClient
+
+    with (
+        telling_faults(terminal),
+        ServiceClient(to, token, retries=retries, timeout=timeout) as client,
+    ):
+        yield client
+
+
+@contextmanager
+def telling_faults(terminal: Terminal) -> Iterator[None]:
+    """What goes wrong with a service is a `CommandError`."""
+    from console.calls import (
         ServiceAnswerInvalid,
         ServiceArgumentInvalid,
-        ServiceClient,
         ServiceProblem,
         ServiceUnreachable,
     )
 
     try:
-        with ServiceClient(to, token, retries=retries, timeout=timeout) as client:
-            yield client
+        yield
     except ServiceArgumentInvalid as error:
         raise CommandError("argument", str(error)) from None
     except ServiceUnreachable as error:
@@ -402,6 +437,9 @@ def _service(
         raise CommandError("answer", str(error)) from None
     except ServiceProblem as error:
         raise _told(terminal, error) from None
+
+
+_BY_REASON = {"notice_refused": NOTICE_PROBLEMS, "attestation_refused": ATTESTATION_PROBLEMS}
 
 
 def _told(terminal: Terminal, problem: ServiceProblem) -> CommandError:
@@ -414,8 +452,9 @@ def _told(terminal: Terminal, problem: ServiceProblem) -> CommandError:
         "request_id": problem.request_id,
     }
     meaning = PROBLEMS.get(problem.code)
-    if problem.code == "notice_refused" and problem.reason in NOTICE_PROBLEMS:
-        meaning = NOTICE_PROBLEMS[problem.reason]
+    by_reason = _BY_REASON.get(problem.code, {})
+    if problem.reason in by_reason:
+        meaning = by_reason[problem.reason]
     if meaning is not None:
         parts = [in_language(meaning, terminal.language), problem.detail]
     else:  # a newer service has problems that this program does not know
