@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from schemathesis.config import SchemathesisConfig
 from schemathesis.engine import StopReason, events, from_schema
 from schemathesis.python import asgi
 
+from circuits.attestation import Attestation, decode_submission
 from circuits.canonical import canonical_bytes, encode_base64url
 from circuits.claim import Claim, claim_digest, decode_claim, encode_claim
 from circuits.contract import parse_contract
@@ -22,6 +24,7 @@ from circuits.notices import (
     encode_cancellation,
     encode_invoice,
 )
+from circuits.signed import decode_signed
 from optician.notices import make_cancellation, make_invoice
 from tests.support import claims as samples
 from tests.support.tables import limits_table
@@ -312,6 +315,7 @@ def test_the_examples_of_bodies_can_be_read(described: dict[str, Any]) -> None:
         "/v1/proofs/verify": decode_claim,
         "/v1/claims/{claim_id}/invoice": decode_invoice,
         "/v1/claims/{claim_id}/cancellation": decode_cancellation,
+        "/v1/claims/{claim_id}/attestations": partial(decode_signed, Attestation),
         "/v1/claims/{claim_id}/decision": Decision.model_validate_json,
         "/v1/contracts": parse_contract,
         "/v1/nomenclatures": Nomenclature.parse,
@@ -326,6 +330,10 @@ def test_the_examples_of_bodies_can_be_read(described: dict[str, Any]) -> None:
         if "application/json" in content:
             value = content["application/json"]["examples"]["sample"]["value"]
             readers[path](canonical_bytes(value))
+            other = content["application/json"]["examples"].get("other")
+            assert (other is not None) == (path == "/v1/claims")
+            if other is not None:
+                decode_submission(canonical_bytes(other["value"]))
             left.discard(path)
         elif content:
             text = content["application/x-ndjson"]["examples"]["sample"]["value"]

@@ -8,17 +8,17 @@ claim ──> envelope checked here ──> statement and proof in a worker (`po
 from __future__ import annotations
 
 import asyncio
-import base64
 import contextlib
 import json
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection
 
+from circuits.attestation import Attestation, Duty, attestation_duties
 from circuits.canonical import encode_base64url
 from circuits.claim import (
     Claim,
@@ -30,15 +30,24 @@ from circuits.contract import Contract
 from circuits.declaration import Declaration, DeclaredLine
 from circuits.nomenclature import Nomenclature
 from circuits.notices import decode_cancellation, decode_invoice
+from circuits.signed import decode_signed
 from circuits.statements import compile_statement
 from verifier_api.judge import check_envelope
+from verifier_api.parties import Party
 from verifier_api.reports import class_facts, code_facts, default_day
 from verifier_api.service.access import Principal
+from verifier_api.service.attestations import take_attestation
+from verifier_api.service.audit_office import AuditOffice
+from verifier_api.service.clock import SteadyClock
+from verifier_api.service.cursors import decode_cursor, encode_cursor
 from verifier_api.service.directory import Directory, NomenclatureVersion
+from verifier_api.service.duties import detail_facts, read_duties
 from verifier_api.service.errors import ServiceError
 from verifier_api.service.life import amounts_facts
 from verifier_api.service.notices import (
     NOT_FOUND,
+    RETRY_AFTER_SECONDS,
+    UNKNOWN_CONTRACT,
     Decision,
     Step,
     take_cancellation,
@@ -49,10 +58,12 @@ from verifier_api.service.pool import BatchObserver, ProofPool
 from verifier_api.service.proofs import ProofTask, ProofVerdict
 from verifier_api.service.recording import Examined, record_claims
 from verifier_api.service.writer import Writer
+from verifier_api.store import attestations as attestations_store
 from verifier_api.store import claims as store
 from verifier_api.store import reference
 from verifier_api.store.claims import ClaimFilter
 from verifier_api.store.database import Database, StorageError
+from verifier_api.store.instants import note_instant
 from zk.backends import load_group
 from zk.encoding import proof_bytes
 from zk.errors import ProofRejected, ZkError
@@ -89,11 +100,14 @@ class VerifierService:
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         observe: BatchObserver = lambda _size, _seconds: None,
         trust: Path | None = None,
+        signer: Party | None = None,
     ) -> None:
-        """Read the directory, and the trust list in the file ``trust``. Raises as `Directory`."""
+        """Read the directory, and the trust list in the file ``trust``; ``signer`` is the insurer,
+        whose key signs records. Raises as `Directory`."""
         self.database = database
         self.clock = clock
         self.directory = Directory(database, trust)
+        self.audits = AuditOffice(self, signer)
         self.pool = ProofPool(
             self._document,
             workers=options.workers,
@@ -148,7 +162,8 @@ class VerifierService:
 
     async def readiness(self) -> dict[str, bool]:
         """What works. Database, writer and workers must, for claims to be judged; "trust" is false
-        while the trust list's file is missing or bad, and the last good list is used."""
+        while the trust list's file is missing or bad, and the last good list is used; "clock" while
+        the machine's clock has jumped, and time goes on steadily."""
 
         def is_database_there() -> bool:
             with self.database.read() as connection:
@@ -165,11 +180,20 @@ class VerifierService:
             "writer": self._writer is not None and self._writer.is_alive(),
             "workers": self.pool.is_alive(),
             "trust": self.directory.is_trust_good,
+            "clock": not isinstance(self.clock, SteadyClock) or self.clock.is_agreeing(),
         }
 
     async def _sweep(self) -> None:
-        instant = encode_instant(self.clock())
-        await self.change(lambda connection: store.expire_overdue(connection, instant))
+        now = self.clock()
+        instant = encode_instant(now)
+
+        def act(connection: Connection) -> None:
+            store.expire_overdue(connection, instant)
+            store.mark_attestations_overdue(connection, instant)
+            note_instant(connection, now)
+
+        await self.change(act)
+        await self.audits.sweep()
 
     async def _repeat(self, seconds: float, act: Callable[[], Awaitable[Any]]) -> None:
         while True:
@@ -209,17 +233,25 @@ class VerifierService:
 
     # -- claims ---------------------------------------------------------------------------------
 
-    async def submit(self, claim: Claim, envelope: bytes, principal: Principal) -> str:
-        """The recorded verdict as JSON; ``envelope`` is the claim as it came.
+    async def submit(
+        self,
+        claim: Claim,
+        envelope: bytes,
+        principal: Principal,
+        attestations: Sequence[Attestation] = (),
+    ) -> str:
+        """The recorded verdict as JSON; ``envelope`` is the claim as it came, ``attestations`` what
+        came with it.
 
-        Raises `ServiceError`: "claim_conflict", "overloaded", "storage_unavailable".
+        Raises `ServiceError`: "claim_conflict", "attestation_refused", "overloaded",
+        "storage_unavailable".
         """
         if self._recording >= self._queue_limit:
             raise ServiceError("overloaded", "too many claims are being recorded", retry_after=1)
         self._recording += 1
         try:
             examined = await self._examine(claim, envelope, principal.token_id)
-            return await self.writer.record(examined)
+            return await self.writer.record(replace(examined, attestations=tuple(attestations)))
         finally:
             self._recording -= 1
 
@@ -227,12 +259,15 @@ class VerifierService:
         # The envelope is the claim's one canonical form: `decode_claim` has seen to that.
         digest = encode_base64url(envelope_digest(envelope))
         try:
-            contract, _ = await self._checked_envelope(claim)
+            contract, nomenclature = await self._checked_envelope(claim)
         except ProofRejected as error:
             refusal = (error.reason, error.detail)
             return Examined(claim, envelope, digest, actor, refusal)
         proof = await self.pool.judge(_task(claim))
-        return Examined(claim, envelope, digest, actor, None, contract, proof)
+        duties: tuple[Duty, ...] = ()
+        if proof.reason is None and contract.attestations:
+            duties = await asyncio.to_thread(attestation_duties, claim, contract, nomenclature)
+        return Examined(claim, envelope, digest, actor, None, contract, proof, duties)
 
     async def _checked_envelope(self, claim: Claim) -> tuple[Contract, Nomenclature]:
         snapshot = self.directory.snapshot
@@ -279,23 +314,39 @@ class VerifierService:
         """See `take_decision`."""
 
         def act(connection: Connection) -> str:
-            snapshot = self.directory.snapshot
             step = self._step(claim_id, principal)
-            row = store.find_claim(connection, claim_id)
-            contract = None
-            if row is not None:
-                named = snapshot.contracts.get(decode_claim(row.envelope).contract_digest)
-                contract = named.contract if named else None
+            contract = self._contract_of(connection, claim_id)
             return take_decision(connection, step, decision, data, contract)
 
         return await self.change(act)
+
+    async def attest(self, claim_id: str, data: bytes, principal: Principal) -> str:
+        """See `take_attestation`. Raises `EncodingError`, `StatementError` for what is none."""
+        attestation = decode_signed(Attestation, data)
+
+        def act(connection: Connection) -> str:
+            step = self._step(claim_id, principal)
+            contract = self._contract_of(connection, claim_id)
+            trust = self.directory.snapshot.trust
+            return take_attestation(connection, step, attestation, contract, trust)
+
+        return await self.change(act)
+
+    def _contract_of(self, connection: Connection, claim_id: str) -> Contract | None:
+        """The contract that the recorded claim was made for, None if this process knows none."""
+        row = store.find_claim(connection, claim_id)
+        if row is None:
+            return None
+        digest = decode_claim(row.envelope).contract_digest
+        named = self.directory.snapshot.contracts.get(digest)
+        return named.contract if named else None
 
     async def list_claims(
         self, chosen: ClaimFilter, principal: Principal, cursor: str | None, limit: int
     ) -> dict[str, Any]:
         """A page, newest first; an optician sees his own. Raises `ServiceError`
         "parameter_invalid" for a cursor that is none."""
-        before = None if cursor is None else _decode_cursor(cursor)
+        before = None if cursor is None else decode_cursor(cursor)
         if principal.scope == "optician":
             if chosen.optician_id not in (None, principal.optician_id):
                 return {"claims": [], "next": None}
@@ -304,7 +355,7 @@ class VerifierService:
         rows = await self.look(
             lambda connection: store.list_claims(connection, chosen, now, before, limit + 1)
         )
-        following = _encode_cursor(rows[limit - 1].sequence) if len(rows) > limit else None
+        following = encode_cursor(rows[limit - 1].sequence) if len(rows) > limit else None
         return {"claims": [_summary(row) for row in rows[:limit]], "next": following}
 
     async def claim(self, claim_id: str, principal: Principal) -> dict[str, Any]:
@@ -317,17 +368,23 @@ class VerifierService:
             if row is None:
                 return None
             whole = store.find_claim(connection, claim_id)
-            return row, whole, store.history_of(connection, claim_id)
+            duties = attestations_store.duties_of(connection, claim_id)
+            given = attestations_store.attestations_of(connection, claim_id)
+            return row, whole, store.history_of(connection, claim_id), duties, given
 
         found = await self.look(act)
         if found is None:
             raise ServiceError("not_found", NOT_FOUND)
-        row, whole, history = found
+        row, whole, history, duties, given = found
         if principal.scope == "optician" and row.optician_id != principal.optician_id:
             raise ServiceError("not_found", NOT_FOUND)
         said = json.loads(whole.envelope)
+        asked = []
+        if duties:
+            asked = read_duties(duties, await self._known_contract(said["contract_digest"]))
         return _summary(row) | {
             "verdict_answer": json.loads(whole.answer),
+            "attestations": detail_facts(asked, given),
             "claim": {name: said[name] for name in said if name not in ("proof", "signature")},
             "history": [
                 {
@@ -347,6 +404,16 @@ class VerifierService:
                 ),
             ],
         }
+
+    async def _known_contract(self, digest: str) -> Contract:
+        """A contract that another process may have just added. Raises `ServiceError`
+        "overloaded"."""
+        if digest not in self.directory.snapshot.contracts:
+            await self._refresh_for_miss()
+        version = self.directory.snapshot.contracts.get(digest)
+        if version is None:
+            raise ServiceError("overloaded", UNKNOWN_CONTRACT, retry_after=RETRY_AFTER_SECONDS)
+        return version.contract
 
     # -- reference data -------------------------------------------------------------------------
 
@@ -492,7 +559,7 @@ class VerifierService:
     def _record(
         self, connection: Connection, items: Sequence[Examined]
     ) -> list[str | ServiceError]:
-        return record_claims(connection, items, self.clock())
+        return record_claims(connection, items, self.clock(), self.directory.snapshot.trust)
 
 
 _MAY_BE_NEWS = frozenset(
@@ -535,26 +602,10 @@ def _summary(row: Any) -> dict[str, Any]:
         "state": row.state,
         "state_since": row.state_since,
         "granted_until": row.deadline if row.state == "granted" else None,
+        "attest_by": row.attest_by if row.state in store.COUNTING else None,
         "amounts": amounts_facts(row.granted_lenses_cents, row.granted_frame_cents),
         "invoiced_amounts": invoice["amounts"] if invoice else None,
     }
-
-
-def _encode_cursor(sequence: int) -> str:
-    return base64.urlsafe_b64encode(f"before:{sequence}".encode()).rstrip(b"=").decode()
-
-
-def _decode_cursor(cursor: str) -> int:
-    try:
-        text = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode("ascii")
-        kind, number = text.split(":")
-        if kind != "before" or not number.isdigit() or len(number) > 18:
-            raise ValueError
-        return int(number)
-    except ValueError:
-        raise ServiceError(
-            "parameter_invalid", "cursor: not one that this service gave out", places=("cursor",)
-        ) from None
 
 
 def _day_in(table: Nomenclature, day: date | None) -> date:

@@ -14,6 +14,7 @@ from sqlalchemy import (
     BindParameter,
     Connection,
     Row,
+    Select,
     and_,
     bindparam,
     case,
@@ -123,7 +124,7 @@ def claim_at(connection: Connection, claim_id: str, now: str) -> Row[Any] | None
     """The whole row, with state and state_since of the moment ``now``; ``stored_state`` is what was
     written last."""
     others = [column for column in claims.c if column.name not in ("state", "state_since")]
-    query = select(
+    query: Select[Any] = select(
         *others,
         claims.c.state.label("stored_state"),
         _state_at(now).label("state"),

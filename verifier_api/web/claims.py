@@ -11,7 +11,14 @@ from fastapi import APIRouter, Path, Query, Request
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from circuits.claim import MAX_CLAIM_BYTES, Claim, decode_claim
+from circuits.attestation import (
+    MAX_ATTESTATION_BYTES,
+    MAX_SUBMISSION_BYTES,
+    Attestation,
+    Submission,
+    decode_submission,
+)
+from circuits.claim import MAX_CLAIM_BYTES, Claim, decode_claim, encode_claim
 from circuits.contract import StatementName
 from circuits.notices import MAX_NOTICE_BYTES, Cancellation, Invoice
 from verifier_api.service.access import Principal
@@ -67,19 +74,22 @@ ClaimId = Annotated[
         schemas.Verdict,
         "version_unsupported",
         "claim_conflict",
+        "attestation_refused",
         "overloaded",
         has_body=True,
         description="The verdict, recorded. The same bytes get the same answer for ever.",
     ),
-    openapi_extra=body_of(Claim, example=examples.CLAIM),
+    openapi_extra=body_of(Claim, example=examples.CLAIM, other=(Submission, examples.SUBMISSION)),
 )
 async def submit(request: Request, parts: PartsHere) -> Response:
     """Checks, in this order: size, form, version, token, the optician's key and signature, contract
     and nomenclature in force on the date of service, expiry, uniqueness, rights and renewal, the
-    statement, the proof. From the key on, what fails is the reason of a recorded verdict, not an
-    error. A verdict is not a payment decision."""
-    data = await read_body(request, MAX_CLAIM_BYTES, parts.settings.body_seconds)
-    claim = _decode_claim(data)
+    statement, the proof, attestations. From the key to the proof, what fails is the reason of a
+    recorded verdict, not an error; without the attestations that are needed with it nothing is
+    recorded. A claim comes by itself, or with attestations in a Submission. A verdict is not a
+    payment decision."""
+    data = await read_body(request, MAX_SUBMISSION_BYTES, parts.settings.body_seconds)
+    claim, envelope, attestations = _decode_submitted(data)
     principal = await identify(request, "optician")
     facts = context_of(request).facts
     facts["claim_id"] = claim.claim_id
@@ -88,7 +98,7 @@ async def submit(request: Request, parts: PartsHere) -> Response:
             raise ServiceError(
                 "forbidden", "the token is another optician's", places=("optician_id",)
             )
-        answer = await parts.service.submit(claim, data, principal)
+        answer = await parts.service.submit(claim, envelope, principal, attestations)
     # The head of the answer tells the verdict; reading all of it would cost more.
     verdict = json.loads(answer)
     facts |= {"verdict": verdict["verdict"], "reason": verdict["reason"]}
@@ -141,7 +151,7 @@ async def list_claims(
     "/claims/{claim_id}",
     tags=["claims"],
     summary="One claim with verdict and history",
-    responses=answers(schemas.ClaimDetail, "not_found", "parameter_invalid"),
+    responses=answers(schemas.ClaimDetail, "not_found", "parameter_invalid", "overloaded"),
 )
 async def show_claim(
     claim_id: ClaimId, parts: PartsHere, principal: Annotated[Principal, allow(*ANYBODY)]
@@ -196,9 +206,34 @@ async def cancel(
 
 
 @router.post(
+    "/claims/{claim_id}/attestations",
+    tags=["claims"],
+    summary="Bring an attestation of a line of a recorded claim",
+    responses=answers(
+        schemas.AttestationAnswer,
+        *("not_found", "state_conflict", "attestation_refused", "version_unsupported"),
+        *("parameter_invalid", "overloaded"),
+        has_body=True,
+    ),
+    openapi_extra=body_of(Attestation, example=examples.ATTESTATION),
+)
+async def attest(
+    claim_id: ClaimId,
+    request: Request,
+    parts: PartsHere,
+    principal: Annotated[Principal, allow("optician")],
+) -> Response:
+    """Signed by an attester whom the contract asks and the insurer knows. The same bytes get the
+    same answer."""
+    return await _take_notice(
+        request, parts, claim_id, principal, parts.service.attest, MAX_ATTESTATION_BYTES
+    )
+
+
+@router.post(
     "/claims/{claim_id}/decision",
     tags=["claims"],
-    summary="Decide a pending claim",
+    summary="Decide a claim that is pending or lacks an attestation",
     responses=answers(
         schemas.DecisionAnswer,
         *("not_found", "state_conflict", "parameter_invalid", "overloaded"),
@@ -212,7 +247,8 @@ async def decide(
     parts: PartsHere,
     principal: Annotated[Principal, allow("admin")],
 ) -> Response:
-    """The insurer's decision on an equipment before its renewal is due."""
+    """The insurer's decision on an equipment before its renewal is due, or to do without an
+    attestation that did not come."""
     context_of(request).facts["claim_id"] = claim_id
     data = await read_body(request, MAX_DECISION_BYTES, parts.settings.body_seconds)
     decision = decode_body(Decision, data, MAX_DECISION_BYTES, "decision")
@@ -225,9 +261,10 @@ async def _take_notice(
     claim_id: str,
     principal: Principal,
     take: Callable[[str, bytes, Principal], Awaitable[str]],
+    max_bytes: int = MAX_NOTICE_BYTES,
 ) -> Response:
     context_of(request).facts["claim_id"] = claim_id
-    data = await read_body(request, MAX_NOTICE_BYTES, parts.settings.body_seconds)
+    data = await read_body(request, max_bytes, parts.settings.body_seconds)
     try:
         return json_response(await take(claim_id, data, principal))
     except (EncodingError, StatementError) as error:
@@ -386,6 +423,24 @@ def _line(document: dict[str, Any]) -> bytes:
 def _count_stateless(parts: PartsHere, verdict: dict[str, Any]) -> None:
     labels = ("stateless", verdict["verdict"], verdict["reason"] or "")
     parts.metrics.verdicts.labels(*labels).inc()
+
+
+_SUBMISSION_BEGINS = b'{"attestations":'
+"""In canonical form the first member tells a submission from a claim."""
+
+
+def _decode_submitted(data: bytes) -> tuple[Claim, bytes, tuple[Attestation, ...]]:
+    """A claim, its bytes, and what came with it."""
+    if not data.startswith(_SUBMISSION_BEGINS):
+        if len(data) > MAX_CLAIM_BYTES:
+            raise ServiceError("body_too_large", f"at most {MAX_CLAIM_BYTES} bytes for a claim")
+        return _decode_claim(data), data, ()
+    try:
+        submission = decode_submission(data)
+    except (EncodingError, StatementError) as error:
+        raise refusal_of(error, data) from None
+    # The one canonical form, which stands there byte for byte.
+    return submission.claim, encode_claim(submission.claim), submission.attestations
 
 
 def _decode_claim(data: bytes) -> Claim:

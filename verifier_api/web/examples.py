@@ -75,6 +75,28 @@ CANCELLATION: Final[dict[str, Any]] = {
     "nW3DA",
 }
 
+ATTESTATION: Final[dict[str, Any]] = {
+    "attested": ["code"],
+    "attested_at": "2020-10-06T10:00:01Z",
+    "attester_id": "golden-attester",
+    "claim_id": "golden-equipment",
+    "commitment": "AjRVyBr3XTFyAiiZRtWEKW2ouSbUwHVqbXYt5h7DpDB4",
+    "expires_at": "2020-11-05T10:00:01Z",
+    "format_version": 1,
+    "key_id": "iBh3IopCHdaBJdkbFDFlB3ayUtKixx0MTNNMi1sfRls",
+    "line": 1,
+    "record": "uFnBbTONQR1wTjGTkZ2ykw",
+    "signature": "tV7k4BPCqdDOz56Cv0qtgggyBBbCIcvpf2TXfoDmKT8G00RTwnzmAfYqo4-QkzXDnxSwIJSx"
+    "7QEBwmph43clBg",
+}
+
+SUBMISSION: Final[dict[str, Any]] = {
+    "attestations": [ATTESTATION],
+    "claim": CLAIM,
+    "format_version": 1,
+}
+"""The shape of one: the attestation is another claim's."""
+
 DECISION: Final[dict[str, Any]] = {"decision": "grant", "note": "file 17"}
 
 CONTRACT: Final[dict[str, Any]] = load_sample("responsable").model_dump(mode="json")

@@ -97,7 +97,7 @@ PROBLEMS: Final[Mapping[str, ProblemKind]] = {
         "La facture ou l'annulation ne correspond pas à sa demande",
     ),
     "attestation_refused": ProblemKind(
-        422, "The attestation is refused", "L'attestation est refusée"
+        422, "An attestation is missing or refused", "Une attestation manque ou est refusée"
     ),
     "reference_invalid": ProblemKind(
         422,

@@ -193,15 +193,24 @@ def _type_of(media_type: str) -> str:
 
 
 def body_of(
-    model: type[BaseModel] | None, media_type: str = JSON, example: Any = None
+    model: type[BaseModel] | None,
+    media_type: str = JSON,
+    example: Any = None,
+    other: tuple[type[BaseModel], Any] | None = None,
 ) -> dict[str, Any]:
-    """``openapi_extra`` of a route that reads its body by itself."""
+    """``openapi_extra`` of a route that reads its body by itself; ``other`` is a second model that
+    it takes, with an example."""
     schema: dict[str, Any] = {"type": _type_of(media_type)}
     if model is not None:
         schema = {"$ref": f"#/components/schemas/{model.__name__}"}
     content: dict[str, Any] = {"schema": schema}
     if example is not None:
         content["examples"] = {"sample": {"value": example}}
+    if other is not None:
+        second, its_example = other
+        choices = [schema, {"$ref": f"#/components/schemas/{second.__name__}"}]
+        content["schema"] = {"anyOf": choices}
+        content["examples"]["other"] = {"value": its_example}
     return {"requestBody": {"required": True, "content": {media_type: content}}}
 
 

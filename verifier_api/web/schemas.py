@@ -6,7 +6,7 @@ from typing import Any, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from circuits.contract import StatementName
+from circuits.contract import AttestedSlot, StatementName
 from verifier_api.service.access import Scope
 from verifier_api.service.life import AgeGroup, State
 
@@ -62,6 +62,7 @@ class Verdict(Answer):
     nomenclature_digest: Digest
     circuit_digest: Digest | None
     granted_until: str | None = Field(examples=["2027-02-22T18:30:00Z"])
+    attest_by: str | None = Field(examples=["2026-12-24T18:30:00Z"])
     amounts: Amounts | None
     notice: Titles
 
@@ -81,6 +82,7 @@ class ClaimSummary(Answer):
     state: State
     state_since: str
     granted_until: str | None
+    attest_by: str | None
     amounts: Amounts | None
     invoiced_amounts: Amounts | None
 
@@ -92,19 +94,67 @@ class ClaimsPage(Answer):
     next: str | None
 
 
+ClaimStep: TypeAlias = Literal[
+    "judged",
+    "decided",
+    "invoiced",
+    "cancelled",
+    "expired",
+    "attested",
+    "attestation_overdue",
+    "attestation_decided",
+]
+
+
 class Event(Answer):
     """A step of a claim's life: kind, who (a token's id), and facts of it."""
 
     at: str
-    kind: Literal["judged", "decided", "invoiced", "cancelled", "expired"]
+    kind: ClaimStep
     actor: str
     facts: dict[str, Any]
 
 
+class MissingAttestation(Answer):
+    """What a rule of the contract asks for a line, by when; null if there is no time limit, or if
+    it does not run yet."""
+
+    line: int
+    attesters: list[str]
+    slots: list[AttestedSlot]
+    due_at: str | None
+
+
+class AttestationDuty(MissingAttestation):
+    """The same, with the digest of the attestation that met it."""
+
+    met_by: Digest | None
+
+
+class GivenAttestation(Answer):
+    """An attestation that was taken; ``record`` is the attester's reference."""
+
+    digest: Digest
+    line: int
+    attester_id: str
+    attested: list[AttestedSlot]
+    record: str
+    recorded_at: str
+
+
+class ClaimAttestations(Answer):
+    """What the contract asks to be attested, and what came."""
+
+    due: list[AttestationDuty]
+    given: list[GivenAttestation]
+
+
 class ClaimDetail(ClaimSummary):
-    """A claim with its verdict, what it says (all but proof and signature), and its history."""
+    """A claim with its verdict, its attestations, what it says (all but proof and signature), and
+    its history."""
 
     verdict_answer: Verdict
+    attestations: ClaimAttestations
     claim: dict[str, Any]
     history: list[Event]
 
@@ -129,11 +179,25 @@ class CancellationAnswer(Answer):
     recorded_at: str
 
 
-class DecisionAnswer(Answer):
-    """The pending claim is decided."""
+class AttestationAnswer(Answer):
+    """The attestation was taken; ``missing`` is what the claim still needs."""
 
     claim_id: str
-    state: Literal["granted", "refused"]
+    attestation_digest: Digest
+    line: int
+    attester_id: str
+    attested: list[AttestedSlot]
+    recorded_at: str
+    state: Literal["granted", "pending", "payable", "attestation_overdue"]
+    attest_by: str | None
+    missing: list[MissingAttestation]
+
+
+class DecisionAnswer(Answer):
+    """The claim is decided."""
+
+    claim_id: str
+    state: Literal["granted", "refused", "payable"]
     recorded_at: str
     granted_until: str | None
 

@@ -57,9 +57,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("digest", name="pk_attestations"),
         sa.ForeignKeyConstraint(["claim_id"], ["claims.claim_id"], name="fk_attestations_claim_id"),
     )
-    op.create_index(
-        "ix_attestations_attester_id_record", "attestations", ["attester_id", "record"]
-    )
+    op.create_index("ix_attestations_attester_id_record", "attestations", ["attester_id", "record"])
     op.create_index("ix_attestations_claim_id", "attestations", ["claim_id"])
     op.create_table(
         "audits",
