@@ -17,6 +17,7 @@ import typer
 from console.inputs import STANDARD, read_input, read_nomenclature
 from console.outputs import check_files, is_readable_by_others, write_output
 from console.running import CommandError, Version, new_app, run
+from optician.attesting import attest
 from optician.sending import cancel, fetch, invoice, status, submit
 from optician.terminal import (
     AsJson,
@@ -326,5 +327,5 @@ def open_(
 
 # -- the insurer's service --------------------------------------------------------------------
 
-for command in (submit, status, invoice, cancel, fetch):
+for command in (submit, status, invoice, cancel, fetch, attest):
     app.command()(command)

@@ -38,6 +38,15 @@ MESSAGES: Final[dict[str, tuple[str, str]]] = {
         "ce qui répond n'est pas le service de l'assureur, ou pas comme il le devrait",
     ),
     "problem": ("the insurer's service refuses", "le service de l'assureur refuse"),
+    "attester_unreachable": (
+        "the attester does not answer; the same command again does no harm",
+        "le tiers ne répond pas ; relancer la même commande est sans risque",
+    ),
+    "attester_answer": (
+        "what answers there is no attester, or not as it should",
+        "ce qui répond n'est pas un tiers attestant, ou pas comme il le devrait",
+    ),
+    "attester_problem": ("the attester refuses", "le tiers refuse"),
     "notice": (
         "the notice does not fit the claim",
         "l'avis ne correspond pas à la demande",

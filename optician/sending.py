@@ -418,8 +418,9 @@ def _service(
 
 
 @contextmanager
-def telling_faults(terminal: Terminal) -> Iterator[None]:
-    """What goes wrong with a service is a `CommandError`."""
+def telling_faults(terminal: Terminal, prefix: str = "") -> Iterator[None]:
+    """What goes wrong with a service is a `CommandError`; ``prefix`` is set before its kind where
+    the service is not the insurer's."""
     from console.calls import (
         ServiceAnswerInvalid,
         ServiceArgumentInvalid,
@@ -432,17 +433,17 @@ def telling_faults(terminal: Terminal) -> Iterator[None]:
     except ServiceArgumentInvalid as error:
         raise CommandError("argument", str(error)) from None
     except ServiceUnreachable as error:
-        raise CommandError("unreachable", str(error)) from None
+        raise CommandError(f"{prefix}unreachable", str(error)) from None
     except ServiceAnswerInvalid as error:
-        raise CommandError("answer", str(error)) from None
+        raise CommandError(f"{prefix}answer", str(error)) from None
     except ServiceProblem as error:
-        raise _told(terminal, error) from None
+        raise CommandError(f"{prefix}problem", _told(terminal, error)) from None
 
 
 _BY_REASON = {"notice_refused": NOTICE_PROBLEMS, "attestation_refused": ATTESTATION_PROBLEMS}
 
 
-def _told(terminal: Terminal, problem: ServiceProblem) -> CommandError:
+def _told(terminal: Terminal, problem: ServiceProblem) -> str:
     """What a refusal means for whoever sits at the command line, then what the service says."""
     terminal.problem = {
         "code": problem.code,
@@ -462,7 +463,7 @@ def _told(terminal: Terminal, problem: ServiceProblem) -> CommandError:
     detail = ": ".join(part for part in parts if part)
     if problem.request_id is not None:
         detail += f" ({terminal.say('request')} {problem.request_id})"
-    return CommandError("problem", detail)
+    return detail
 
 
 # -- words ------------------------------------------------------------------------------------

@@ -1,0 +1,176 @@
+"""The optician's command that asks an attester to confirm a line: attest.
+
+The request goes to the attester alone, the attestation to the insurer alone: neither learns what
+the other is shown.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from console.inputs import STANDARD, read_input
+from console.outputs import check_files, write_output
+from console.running import CommandError, UsageError, plain
+from optician.sending import (
+    DEFAULT_RETRIES,
+    DEFAULT_TIMEOUT,
+    ClaimFile,
+    KeyFile,
+    OptionalService,
+    Retries,
+    Timeout,
+    TokenFile,
+    _facts,
+    _moment,
+    _read_claim,
+    _read_key,
+    _service,
+    _written_lines,
+    telling_faults,
+)
+from optician.terminal import AsJson, Force, Lang, blaming, reporting_to
+from zk.errors import ProofRejected, ZkError
+
+if TYPE_CHECKING:
+    from circuits.attestation import Attestation, AttestationRequest
+    from circuits.trust import Trust
+
+PATH = "/v1/attestations"
+REVEALED = ("code", "code,price")
+
+
+def attest(
+    claim_file: ClaimFile,
+    openings_file: Annotated[str, typer.Option("--openings", help="The claim's secret openings.")],
+    line: Annotated[int, typer.Option(help="Number of the line, from 1.")],
+    record_id: Annotated[
+        str, typer.Option("--record", help="Number by which the attester finds his record.")
+    ],
+    attester_id: Annotated[str, typer.Option("--attester", help="Identifier of the attester.")],
+    attester_url: Annotated[
+        str, typer.Option("--attester-url", metavar="URL", help="The attester's service.")
+    ],
+    key_file: KeyFile,
+    out: Annotated[str, typer.Option(help="The attestation to make, - for output.")],
+    reveal: Annotated[
+        str, typer.Option(help="What the attester is shown: code, or code,price.")
+    ] = "code",
+    trust_file: Annotated[
+        str | None,
+        typer.Option("--trust", help="Your trust list: who signed the attestation is checked."),
+    ] = None,
+    to: OptionalService = None,
+    token_file: TokenFile = None,
+    force: Force = False,
+    retries: Retries = DEFAULT_RETRIES,
+    timeout: Timeout = DEFAULT_TIMEOUT,
+    as_json: AsJson = False,
+    lang: Lang = None,
+) -> None:
+    """Have a line confirmed by somebody who knows its real code, who is shown no claim.
+
+    With --to the attestation is sent to the insurer, who is shown no code. The same command again
+    gets the same attestation.
+    """
+    with reporting_to(as_json, lang) as terminal:
+        inputs = [claim_file, openings_file, key_file, token_file or "", trust_file or ""]
+        check_files(inputs, [out], replace=force)
+        if reveal not in REVEALED:
+            raise UsageError(f"--reveal: {' or '.join(REVEALED)} expected")
+        from datetime import UTC, datetime
+
+        from circuits.signed import encode_signed
+        from optician.attestations import make_request, require_asked_for
+        from optician.claiming import MAX_OPENINGS_BYTES, Openings
+        from optician.opening_file import OpeningsError
+        from zk.backends import load_group
+        from zk.generators import generators_of
+
+        generators = generators_of(load_group())
+        trust = _read_trust(trust_file)
+        claim, identity = _read_claim(claim_file), _read_key(terminal, key_file)
+        with blaming("unreadable"):
+            openings = Openings.parse(read_input(openings_file, MAX_OPENINGS_BYTES), generators)
+        now = datetime.now(UTC)
+        with blaming("argument"), blaming("unreadable", OpeningsError):
+            request = make_request(
+                claim,
+                openings,
+                identity,
+                line,
+                reveal.split(","),
+                attester_id,
+                record_id,
+                now,
+                generators,
+            )
+        with telling_faults(terminal, "attester_"):
+            attestation = _ask(request, attester_url, retries, timeout)
+        try:
+            require_asked_for(attestation, request, now, trust)
+        except ProofRejected as error:
+            raise CommandError("attestation", str(error)) from None
+        if trust is None:
+            terminal.warn("attester_unchecked")
+        if len(attestation.attested) < len(request.opening.revealed):
+            terminal.warn("price_not_attested")
+        write_output(out, encode_signed(attestation), replace=force)
+        answer = None
+        if to is not None:
+            with _service(terminal, to, token_file, retries, timeout) as client:
+                answer = client.attest(attestation)
+        attested = ", ".join(attestation.attested)
+        terminal.report(
+            {
+                "claim_id": attestation.claim_id,
+                "line": attestation.line,
+                "attester_id": attestation.attester_id,
+                "attested": list(attestation.attested),
+                "expires_at": attestation.model_dump(mode="json")["expires_at"],
+                "attestation_file": out,
+                "answer": None if answer is None else _facts(answer),
+                "warnings": terminal.warnings,
+            },
+            [
+                terminal.named(
+                    "attested",
+                    plain(f"{attestation.claim_id}, {terminal.say('line')} {attestation.line}: ")
+                    + f"{attested}, {terminal.say('attested_by')} {attestation.attester_id}",
+                ),
+                terminal.named("valid_until", _moment(attestation.expires_at)),
+                *_written_lines(terminal, out),
+            ],
+            is_output_taken=out == STANDARD,
+        )
+
+
+def _ask(
+    request: AttestationRequest, attester_url: str, retries: int, timeout: float
+) -> Attestation:
+    """The attester's answer. Raises `console.calls.ServiceFault`."""
+    from contextlib import closing
+
+    from circuits.attestation import MAX_ATTESTATION_BYTES, Attestation
+    from circuits.signed import decode_signed, encode_signed
+    from console.calls import Call, Caller, ServiceAnswerInvalid
+
+    call = Call(
+        "POST", PATH, body=encode_signed(request), max_bytes=MAX_ATTESTATION_BYTES, answers=(200,)
+    )
+    with closing(Caller(attester_url, None, retries=retries, timeout=timeout)) as caller:
+        content = caller.content(call)
+    try:
+        return decode_signed(Attestation, content)
+    except ZkError as error:
+        raise ServiceAnswerInvalid(str(error)) from None
+
+
+def _read_trust(name: str | None) -> Trust | None:
+    if name is None:
+        return None
+    from circuits.trust import MAX_TRUST_BYTES, parse_trust
+
+    with blaming("unreadable"):
+        return parse_trust(read_input(name, MAX_TRUST_BYTES))
