@@ -38,6 +38,9 @@ _INSTANT = String(20)
 _DIGEST = String(43)
 _NAME = String(64)
 
+# Widened by migration 0003; in SQLite, which keeps texts of any length, the table says 16 still.
+_WORD = String(16).with_variant(String(32), "postgresql")
+
 changes = Table(
     "changes",
     metadata,
@@ -123,7 +126,7 @@ claims = Table(
     Column("verdict", String(16), nullable=False),
     Column("reason", String(64)),
     Column("answer", Text, nullable=False),
-    Column("state", String(16), nullable=False),
+    Column("state", _WORD, nullable=False),
     Column("state_since", _INSTANT, nullable=False),
     Column("deadline", _INSTANT),
     Column("granted_lenses_cents", BigInteger),
@@ -155,13 +158,13 @@ notices = Table(
     "notices",
     metadata,
     Column("claim_id", _NAME, ForeignKey("claims.claim_id"), primary_key=True),
-    Column("kind", String(16), primary_key=True),
+    Column("kind", _WORD, primary_key=True),
     Column("digest", _DIGEST, nullable=False),
     Column("document", LargeBinary, nullable=False),
     Column("answer", Text, nullable=False),
     Column("recorded_at", _INSTANT, nullable=False),
 )
-"""Invoices and cancellations that were taken, with the answer that was given."""
+"""Invoices, cancellations and decisions that were taken, with the answer that was given."""
 
 events = Table(
     "events",

@@ -19,6 +19,9 @@ _NAME = sa.String(64)
 
 def upgrade() -> None:
     """Make the tables. Claims that were recorded before have no attestation to wait for."""
+    if op.get_bind().dialect.name == "postgresql":  # SQLite keeps texts of any length
+        op.alter_column("claims", "state", type_=sa.String(32))
+        op.alter_column("notices", "kind", type_=sa.String(32))
     op.add_column("claims", sa.Column("attest_by", _INSTANT))
     op.create_index("ix_claims_attest_by", "claims", ["attest_by"])
     op.create_table(
