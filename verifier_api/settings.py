@@ -48,6 +48,13 @@ class Settings(BaseSettings):
             "are relied upon; read again when it changes."
         ),
     ] = None
+    signing_key: Annotated[
+        Path | None,
+        Field(
+            description="Secret key file of role insurer, which signs the records of evidence; "
+            "without it none are made."
+        ),
+    ] = None
     workers: Annotated[
         int,
         Field(

@@ -61,8 +61,8 @@ from verifier_api.lpp.attributes import read_attributes
 from verifier_api.lpp.importing import import_lpp
 from verifier_api.lpp.tables import Table
 from verifier_api.openings import verify_line_opening
-from verifier_api.service import service
 from verifier_api.service.administration import RightEnd, RightsRequest, TokenRequest
+from verifier_api.service.cursors import decode_cursor
 from verifier_api.service.notices import Decision
 from verifier_api.web import administration
 from verifier_api.web.bodies import decode_body
@@ -160,7 +160,7 @@ def _base64url() -> Run:
 def _cursors() -> Run:
     def read(data: bytes) -> bool:
         text, accepted = data.decode("latin-1"), 0
-        for decode in (service._decode_cursor, administration._decode_cursor):
+        for decode in (decode_cursor, administration._decode_cursor):
             try:
                 decode(text)
             except ZkError:

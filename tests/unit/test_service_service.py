@@ -164,7 +164,7 @@ def claim_for(beneficiary: str, statement: Any = "equipment", **changes: Any) ->
 
 def test_it_is_ready_when_it_has_started(bench: Bench) -> None:
     checks = bench.run(bench.service.readiness())
-    assert checks == {"database": True, "writer": True, "workers": True, "trust": True}
+    assert checks == dict.fromkeys(("database", "writer", "workers", "trust", "clock"), True)
 
 
 def test_before_the_start_and_after_the_stop_it_is_not(tmp_path: Path) -> None:
@@ -174,6 +174,7 @@ def test_before_the_start_and_after_the_stop_it_is_not(tmp_path: Path) -> None:
         "writer": False,
         "workers": False,
         "trust": True,
+        "clock": True,
     }
     assert bench.refusal(bench.service.change(lambda connection: None)).code == "overloaded"
     bench.run(bench.service.start())

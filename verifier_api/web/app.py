@@ -4,21 +4,26 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
 
+from circuits.attestation import Attestation, Submission
 from circuits.claim import Claim
 from circuits.contract import Contract
 from circuits.notices import Cancellation, Invoice
 from circuits.publication import Publication
 from console.running import version_text
+from verifier_api.parties import MAX_PARTY_BYTES, Party
 from verifier_api.service.administration import RightEnd, RightsRequest, TokenRequest
+from verifier_api.service.clock import SteadyClock
 from verifier_api.service.notices import Decision
 from verifier_api.service.service import ServiceOptions, VerifierService
 from verifier_api.settings import Settings
 from verifier_api.store.database import Database
+from verifier_api.store.instants import latest_instant
 from verifier_api.web import (
     administration,
     claims,
@@ -29,9 +34,11 @@ from verifier_api.web import (
 )
 from verifier_api.web.edge import Edge
 from verifier_api.web.limits import TokenLimits
+from verifier_api.web.logs import logger
 from verifier_api.web.metrics import Metrics
 from verifier_api.web.refusals import add_refusals
 from verifier_api.web.routing import Parts, add_schemas
+from zk.errors import StatementError
 
 ABOUT = """
 An optician proves what a sale of glasses is worth without showing what was sold; the insurer judges
@@ -47,15 +54,16 @@ the last two the connection is closed.
 
 _BODY_MODELS = (
     *(Claim, Contract, Invoice, Cancellation, Decision, TokenRequest, RightsRequest, RightEnd),
-    Publication,
+    *(Publication, Submission, Attestation),
     *(administration.KeysRequest, schemas.Problem, schemas.BatchLine),
 )
 _MODULES = (claims, reference, publications, administration, operations)
 
 
 def make_service(settings: Settings, metrics: Metrics) -> VerifierService:
-    """The service over the settings' database, whose schema must be current, and trust list. Raises
-    as `verifier_api.service.directory.Directory`."""
+    """The service over the settings' database, whose schema must be current, trust list and signing
+    key, by a clock that goes on from what the database has seen. Raises as
+    `verifier_api.service.directory.Directory`."""
     options = ServiceOptions(
         settings.workers,
         settings.queue_limit,
@@ -64,14 +72,37 @@ def make_service(settings: Settings, metrics: Metrics) -> VerifierService:
         settings.batch_seconds,
     )
     database = Database(settings.database_url())
+    with database.read() as connection:
+        latest = latest_instant(connection)
     service = VerifierService(
-        database, options, observe=metrics.observe_batch, trust=settings.trust
+        database,
+        options,
+        SteadyClock(latest, _tell_of_clock),
+        observe=metrics.observe_batch,
+        trust=settings.trust,
+        signer=_signer(settings.signing_key),
     )
     metrics.watch(
         "queue_depth", "Claims that wait or are being verified.", lambda: service.pool.depth
     )
     metrics.watch("worker_restarts", "Workers that were replaced.", lambda: service.pool.restarts)
     return service
+
+
+def _tell_of_clock(event: str, seconds: float) -> None:
+    logger().warning(event, seconds=round(seconds))
+
+
+def _signer(path: Path | None) -> Party | None:
+    """The insurer with the key in that file. Raises `OSError`, `EncodingError` or
+    `StatementError`."""
+    if path is None:
+        return None
+    with path.open("rb") as file:
+        party = Party.parse(file.read(MAX_PARTY_BYTES + 1))
+    if party.role != "insurer":
+        raise StatementError("signing_key: the key is not of role insurer")
+    return party
 
 
 def make_app(service: VerifierService, settings: Settings, metrics: Metrics) -> FastAPI:
