@@ -1,9 +1,10 @@
 """Runs a module of ours as ``python -m`` would, by a wall clock and with a trap of the test's.
 
-    python -m tests.support.launcher CLOCK TRAP MODULE ARGUMENTS…
+    python -m tests.support.launcher CLOCK TRAP SWEEP MODULE ARGUMENTS…
 
 CLOCK is the file of a `tests.support.moved_clock.WallClock`, TRAP the one of a
-`tests.support.traps.Trap`; - is none.
+`tests.support.traps.Trap`, SWEEP how many seconds the insurer's service waits between two sweeps;
+- is none, or as it is.
 """
 
 from __future__ import annotations
@@ -27,8 +28,12 @@ def prepare(clock: str, trap: str) -> None:
 
 def main() -> None:
     """See module docstring."""
-    clock, trap, module, *arguments = sys.argv[1:]
+    clock, trap, sweep, module, *arguments = sys.argv[1:]
     prepare(clock, trap)
+    if sweep != "-":
+        import verifier_api.service.service
+
+        verifier_api.service.service.SWEEP_SECONDS = float(sweep)
     sys.argv = [module, *arguments]
     runpy.run_module(module, run_name="__main__", alter_sys=True)
 

@@ -66,12 +66,17 @@ class Office:
             env={**outside, "PYTHONPATH": str(ROOT), "LC_ALL": "C.UTF-8", **(environment or {})},
         )
 
-    def run(self, *arguments: str | Path, stdin: bytes = b"") -> Done:
-        """One command; what it wrote is kept in ``outputs`` too."""
+    def run(self, *arguments: str | Path, stdin: bytes = b"", folder: Path | None = None) -> Done:
+        """One command, in another folder than the office's if one is given; what it wrote is kept
+        in ``outputs`` too."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         words = [str(word) for word in arguments]
-        order = {"arguments": words, "stdin": base64.b64encode(stdin).decode()}
+        order = {
+            "arguments": words,
+            "stdin": base64.b64encode(stdin).decode(),
+            "folder": str(folder or self.folder),
+        }
         self._process.stdin.write(json.dumps(order).encode() + b"\n")
         self._process.stdin.flush()
         line = self._process.stdout.readline()
@@ -84,9 +89,15 @@ class Office:
         ]
         return Done(said["code"], *streams)
 
-    def done(self, *arguments: str | Path, code: int = 0, stdin: bytes = b"") -> Any:
+    def done(
+        self,
+        *arguments: str | Path,
+        code: int = 0,
+        stdin: bytes = b"",
+        folder: Path | None = None,
+    ) -> Any:
         """`run` with ``--json``, which must end with that exit code: what it tells."""
-        end = self.run(*arguments, "--json", stdin=stdin)
+        end = self.run(*arguments, "--json", stdin=stdin, folder=folder)
         assert end.code == code, f"{arguments[:2]}: {end.code}, {end.err}"
         text = end.out or end.err
         return json.loads(text.splitlines()[-1])
@@ -135,7 +146,8 @@ def main() -> None:
         ):
             given.write(base64.b64decode(order["stdin"]))
             given.seek(0)
-            code = _fork(command, [module, *order["arguments"]], [given, out, err])
+            arguments = [module, *order["arguments"]]
+            code = _fork(command, arguments, [given, out, err], order["folder"])
             said: dict[str, Any] = {"code": code}
             for name, stream in (("stdout", out), ("stderr", err)):
                 stream.seek(0)
@@ -161,7 +173,7 @@ def _warm_up(module: str) -> None:
     generators_of(load_group())
 
 
-def _fork(command: Any, arguments: Sequence[str], streams: Sequence[Any]) -> int:
+def _fork(command: Any, arguments: Sequence[str], streams: Sequence[Any], folder: str) -> int:
     """The exit code of the command, negative where a signal ended it."""
     child = os.fork()
     if child:
@@ -169,6 +181,7 @@ def _fork(command: Any, arguments: Sequence[str], streams: Sequence[Any]) -> int
         return os.waitstatus_to_exitcode(status)
     code = 70
     try:
+        os.chdir(folder)
         for number, stream in enumerate(streams):
             os.dup2(stream.fileno(), number)
         sys.stdin = io.TextIOWrapper(io.FileIO(0, closefd=False))
