@@ -11,6 +11,7 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute
 
 from circuits.attestation import Attestation, Submission
+from circuits.audit import AuditCase, AuditOutcome, AuditReply
 from circuits.claim import Claim
 from circuits.contract import Contract
 from circuits.notices import Cancellation, Invoice
@@ -26,6 +27,7 @@ from verifier_api.store.database import Database
 from verifier_api.store.instants import latest_instant
 from verifier_api.web import (
     administration,
+    audits,
     claims,
     operations,
     publications,
@@ -54,10 +56,10 @@ the last two the connection is closed.
 
 _BODY_MODELS = (
     *(Claim, Contract, Invoice, Cancellation, Decision, TokenRequest, RightsRequest, RightEnd),
-    *(Publication, Submission, Attestation),
+    *(Publication, Submission, Attestation, AuditCase, AuditReply, AuditOutcome),
     *(administration.KeysRequest, schemas.Problem, schemas.BatchLine),
 )
-_MODULES = (claims, reference, publications, administration, operations)
+_MODULES = (claims, audits, reference, publications, administration, operations)
 
 
 def make_service(settings: Settings, metrics: Metrics) -> VerifierService:

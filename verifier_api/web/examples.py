@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from circuits.canonical import canonical_bytes
+from circuits.audit import sealed_digest
+from circuits.canonical import canonical_bytes, encode_base64url
 from circuits.contract import load_sample
+from circuits.sealing import RECIPIENT_BYTES
 
 _SIGNER: Final = {
     "insurer_id": "ocam-exemple",
@@ -20,6 +22,7 @@ _SIGNER: Final = {
 DIGEST: Final = "QmiTvdq-mXdqCATHmUhEDMuTboMmBESx1sFfTyZBBSw"
 NOMENCLATURE_DIGEST: Final = "jbIg7o_yF2OEHpHb20V1oYwxoZiH0ALFNHyBW3m6GOY"
 CLAIM_ID: Final = "golden-line"
+CASE_ID: Final = "golden-case"
 TOKEN_ID: Final = "0123456789abcdef"
 KEY_ID: Final = _SIGNER["key_id"]
 CLASS: Final = "V04"
@@ -147,6 +150,61 @@ PUBLICATION: Final[dict[str, Any]] = {
     "publisher_id": "golden-publisher",
     "signature": "Rm5zcYghkNG3W-kqzEDAlKVcGBnMAJzwl1nNpT5tNnQIvR2KFd2h-43a7nLtB8JOR2TNDJTyf6Bhj5DEo"
     "IodBw",
+}
+
+_AUDITOR: Final = {
+    "auditor_id": "golden-auditor",
+    "format_version": 1,
+    "key_id": "1B6YfZz6oWtpMFTjFpiT97drVpJuDx0QWRC7IZYNiDA",
+}
+_NO_SIGNATURE: Final = encode_base64url(bytes(64))
+_SEALED: Final = encode_base64url(b"no seal, but of its form")
+
+AUDIT_CASE: Final[dict[str, Any]] = {
+    **_AUDITOR,
+    "answer_by": "2020-11-16T09:00:00Z",
+    "case_id": CASE_ID,
+    "claim_digest": "mbj7oAl5Z5EvjvNUazo_TqL7oQ8guedumHhJGBi5M4s",
+    "claim_id": "golden-equipment",
+    "commitment": "AjRVyBr3XTFyAiiZRtWEKW2ouSbUwHVqbXYt5h7DpDB4",
+    "erase_at": "2020-12-16T09:00:00Z",
+    "ground": "fictitious_equipment",
+    "insurer_id": "ocam-exemple",
+    "line": 1,
+    "opened_at": "2020-11-02T09:00:00Z",
+    "recipient": encode_base64url(bytes(RECIPIENT_BYTES)),
+    "signature": _NO_SIGNATURE,
+    "slots": ["code", "price"],
+}
+"""As those two that follow it of the right form only: nothing is signed or sealed."""
+
+AUDIT_REPLY: Final[dict[str, Any]] = {
+    "answer": {
+        "answer": "opening",
+        "answered_at": "2020-11-09T09:00:00Z",
+        "case_digest": "Dlj_49W-_ZOjDP2pysSbxqHoHjUVLB6wRLwgFAV6jw0",
+        "case_id": CASE_ID,
+        "format_version": 1,
+        "key_id": _SIGNER["key_id"],
+        "optician_id": "golden-optician",
+        "reason": None,
+        "sealed_digest": sealed_digest(_SEALED),
+        "signature": _NO_SIGNATURE,
+    },
+    "format_version": 1,
+    "sealed": _SEALED,
+}
+
+AUDIT_OUTCOME: Final[dict[str, Any]] = {
+    **_AUDITOR,
+    "answer_digest": "T4EiRHiSVd72Bd2uAP9nHI07XBDev3q81vP3fEzNZZA",
+    "case_digest": "Dlj_49W-_ZOjDP2pysSbxqHoHjUVLB6wRLwgFAV6jw0",
+    "case_id": CASE_ID,
+    "cause": "as_recorded",
+    "concluded_at": "2020-11-10T09:00:00Z",
+    "finding_digest": "ldjMHe5nFCjLezU4EVtTCfD_yh7GHFnnE9D6beE-WtI",
+    "outcome": "consistent",
+    "signature": _NO_SIGNATURE,
 }
 
 TOKEN: Final[dict[str, Any]] = {

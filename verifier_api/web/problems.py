@@ -99,6 +99,12 @@ PROBLEMS: Final[Mapping[str, ProblemKind]] = {
     "attestation_refused": ProblemKind(
         422, "An attestation is missing or refused", "Une attestation manque ou est refusée"
     ),
+    "audit_refused": ProblemKind(
+        422,
+        "The case, answer or outcome does not fit, or comes too late or too soon",
+        "Le dossier d'audit, la réponse ou la conclusion ne convient pas, ou vient trop tard ou "
+        "trop tôt",
+    ),
     "reference_invalid": ProblemKind(
         422,
         "The reference data contradicts itself or what is known",
@@ -119,6 +125,11 @@ PROBLEMS: Final[Mapping[str, ProblemKind]] = {
     ),
     "internal": ProblemKind(
         500, "A fault of the service; it has been noted", "Une erreur du service ; elle est notée"
+    ),
+    "signing_key_missing": ProblemKind(
+        503,
+        "The service has no key to sign this with",
+        "Le service n'a pas de clé pour signer ceci",
     ),
     "overloaded": ProblemKind(
         503,

@@ -6,8 +6,11 @@ from typing import Any, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from circuits.audit import Cause, Outcome
 from circuits.contract import AttestedSlot, StatementName
+from circuits.opening import SlotName
 from verifier_api.service.access import Scope
+from verifier_api.service.audits import CaseState
 from verifier_api.service.life import AgeGroup, State
 
 Digest: TypeAlias = str
@@ -103,6 +106,15 @@ ClaimStep: TypeAlias = Literal[
     "attested",
     "attestation_overdue",
     "attestation_decided",
+    "audit_opened",
+    "audit_seen",
+    "audit_answered",
+    "audit_refused",
+    "audit_lapsed",
+    "audit_sealed_read",
+    "audit_concluded",
+    "audit_erased",
+    "evidence_read",
 ]
 
 
@@ -200,6 +212,54 @@ class DecisionAnswer(Answer):
     state: Literal["granted", "refused", "payable"]
     recorded_at: str
     granted_until: str | None
+
+
+class CaseFacts(Answer):
+    """An audit case. ``opened_at``, ``answered_at``, ``erased_at`` and ``concluded_at`` are when
+    the service recorded it; ``answer_by`` and ``erase_at`` are the case's own."""
+
+    case_id: str
+    case_digest: Digest
+    claim_id: str
+    line: int
+    slots: list[SlotName]
+    ground: str
+    auditor_id: str
+    optician_id: str
+    state: CaseState
+    opened_at: str
+    answer_by: str
+    erase_at: str
+    answered_at: str | None
+    answer_digest: Digest | None
+    erased_at: str | None
+    outcome: Outcome | None
+    cause: Cause | None
+    concluded_at: str | None
+
+
+class CasesPage(Answer):
+    """A page, newest first; ``next`` is the cursor of the next page, null at the end."""
+
+    audits: list[CaseFacts]
+    next: str | None
+
+
+class CaseDetail(CaseFacts):
+    """A case with its documents, but for the seal, and its history: who did or saw what, when."""
+
+    case: dict[str, Any]
+    answer: dict[str, Any] | None
+    outcome_document: dict[str, Any] | None
+    history: list[Event]
+
+
+class SealedAnswer(Answer):
+    """What the case's key opens: case, answer, and the seal that the answer names."""
+
+    case: dict[str, Any]
+    answer: dict[str, Any]
+    sealed: str
 
 
 class StatelessVerdict(Answer):
