@@ -30,7 +30,8 @@ class Amounts(Answer):
 class VerdictAnswer(Answer):
     """The verdict on a claim, the same for ever: ``reason`` says why it is not granted.
 
-    ``granted_until`` is the last instant for the invoice. Not a payment decision.
+    ``granted_until`` is the last instant for the invoice, ``attest_by`` for the next attestation
+    that is due, if any is. Not a payment decision.
     """
 
     claim_id: Identifier
@@ -44,6 +45,7 @@ class VerdictAnswer(Answer):
     nomenclature_digest: Digest
     circuit_digest: Digest | None
     granted_until: Instant | None
+    attest_by: Instant | None
     amounts: Amounts | None
     notice: Titles
 
@@ -71,6 +73,7 @@ class ClaimSummary(Answer):
     state: Code
     state_since: Instant
     granted_until: Instant | None
+    attest_by: Instant | None
     amounts: Amounts | None
     invoiced_amounts: Amounts | None
 
@@ -91,11 +94,46 @@ class ClaimEvent(Answer):
     facts: dict[str, JsonValue]
 
 
+class MissingAttestation(Answer):
+    """What a rule of the contract asks for a line, from 1: any one of the attesters, all of the
+    slots; None if there is no last instant for it, or none yet."""
+
+    line: Annotated[int, Field(ge=1)]
+    attesters: tuple[Identifier, ...]
+    slots: tuple[Code, ...]
+    due_at: Instant | None
+
+
+class AttestationDuty(MissingAttestation):
+    """The same, with the digest of the attestation that met it."""
+
+    met_by: Digest | None
+
+
+class GivenAttestation(Answer):
+    """An attestation that the insurer took."""
+
+    digest: Digest
+    line: Annotated[int, Field(ge=1)]
+    attester_id: Identifier
+    attested: tuple[Code, ...]
+    record: Text
+    recorded_at: Instant
+
+
+class ClaimAttestations(Answer):
+    """What the contract asks to be attested of a claim, and what came."""
+
+    due: tuple[AttestationDuty, ...]
+    given: tuple[GivenAttestation, ...]
+
+
 class ClaimAnswer(ClaimSummary):
     """A recorded claim with all that the service tells of it; ``claim`` has all its fields but
     proof and signature."""
 
     verdict_answer: VerdictAnswer
+    attestations: ClaimAttestations
     claim: dict[str, JsonValue]
     history: tuple[ClaimEvent, ...]
 
@@ -110,6 +148,20 @@ class InvoiceAnswer(Answer):
     date_of_delivery: IsoDate
     recorded_at: Instant
     notice: Titles
+
+
+class AttestationAnswer(Answer):
+    """That an attestation was taken, and what the claim still needs."""
+
+    claim_id: Identifier
+    attestation_digest: Digest
+    line: Annotated[int, Field(ge=1)]
+    attester_id: Identifier
+    attested: tuple[Code, ...]
+    recorded_at: Instant
+    state: Code
+    attest_by: Instant | None
+    missing: tuple[MissingAttestation, ...]
 
 
 class CancellationAnswer(Answer):

@@ -5,10 +5,10 @@ very claim that was sent, a contract or table must have the digest that was aske
 decides whether a verdict is just; the service is the insurer's.
 
 Every call but two may be made twice with the effect of one, since the service answers the same
-bytes the same way: a claim, an invoice, a cancellation, a decision, a key, a right, a contract. So
-calls are repeated when the connection breaks. Making a token and rotating one are the exceptions:
-each makes a new secret every time, so they are repeated only where the service cannot have done
-anything yet.
+bytes the same way: a claim, an attestation, an invoice, a cancellation, a decision, a key, a right,
+a contract. So calls are repeated when the connection breaks. Making a token and rotating one are
+the exceptions: each makes a new secret every time, so they are repeated only where the service
+cannot have done anything yet.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from urllib.parse import quote
 import httpx2
 from pydantic import JsonValue
 
+from circuits.attestation import Attestation
 from circuits.canonical import canonical_bytes, encode_base64url, tagged_digest
 from circuits.claim import CLAIM_TAG, Claim, encode_claim, encode_instant
 from circuits.contract import contract_digest, parse_contract
@@ -52,6 +53,7 @@ from console.calls import (
     parse_answer,
 )
 from optician.answers import (
+    AttestationAnswer,
     BatchLine,
     CancellationAnswer,
     CircuitAnswer,
@@ -177,10 +179,14 @@ class ServiceClient:
 
     # -- claims -------------------------------------------------------------------------------
 
-    def submit_claim(self, claim: bytes | Claim) -> VerdictAnswer:
-        """The verdict on a claim, given as it is or in its bytes, which are sent as they are."""
+    def submit_claim(
+        self, claim: bytes | Claim, attestations: Iterable[bytes | Attestation] = ()
+    ) -> VerdictAnswer:
+        """The verdict on a claim, given as it is or in its bytes, which are sent as they are; and
+        so the attestations that go with it."""
         data = claim if isinstance(claim, bytes) else encode_claim(claim)
-        answer = self._caller.json(VerdictAnswer, Call("POST", "/v1/claims", body=data))
+        body = _submission(data, [*attestations])
+        answer = self._caller.json(VerdictAnswer, Call("POST", "/v1/claims", body=body))
         digest = encode_base64url(tagged_digest(CLAIM_TAG, data))
         _require(answer.claim_digest == digest, "the verdict is on another claim")
         return answer
@@ -230,6 +236,22 @@ class ServiceClient:
         )
         return answer
 
+    def attest(self, attestation: bytes | Attestation) -> AttestationAnswer:
+        """Send an attestation of a line of a claim that the insurer has recorded."""
+        data = attestation if isinstance(attestation, bytes) else encode_signed(attestation)
+        try:
+            claim_id = decode_signed(Attestation, data).claim_id
+        except ZkError:
+            raise ServiceArgumentInvalid("an attestation expected") from None
+        call = Call("POST", _path("/v1/claims", claim_id, "attestations"), body=data)
+        answer = self._caller.json(AttestationAnswer, call)
+        digest = encode_base64url(tagged_digest(Attestation.TAG, data))
+        _require(
+            (answer.claim_id, answer.attestation_digest) == (claim_id, digest),
+            "the answer is about another attestation",
+        )
+        return answer
+
     def cancel(self, claim_id: str, cancellation: bytes | Cancellation) -> CancellationAnswer:
         """Take a claim back that is granted or pending."""
         data = (
@@ -243,7 +265,8 @@ class ServiceClient:
     def decide(
         self, claim_id: str, decision: Literal["grant", "refuse"], note: str = ""
     ) -> DecisionAnswer:
-        """The insurer's decision on a pending claim; the note is for the record."""
+        """The insurer's decision on a claim that is pending or lacks an attestation; the note is
+        for the record."""
         body = _json({"decision": decision, "note": note})
         call = Call("POST", _path("/v1/claims", claim_id, "decision"), body=body)
         answer = self._caller.json(DecisionAnswer, call)
@@ -503,6 +526,15 @@ def _json(document: Mapping[str, JsonValue | Any]) -> bytes:
     except (TypeError, ValueError, RecursionError):
         problem = "not a document that JSON can hold"
     raise ServiceArgumentInvalid(problem)  # out here, without the cause: it may quote the text
+
+
+def _submission(claim: bytes, attestations: list[bytes | Attestation]) -> bytes:
+    """The claim by itself, or what holds it and its attestations: canonical if they are."""
+    if not attestations:
+        return claim
+    listed = [entry if isinstance(entry, bytes) else encode_signed(entry) for entry in attestations]
+    head = b'{"attestations":[' + b",".join(listed)
+    return head + b'],"claim":' + claim + b',"format_version":1}'
 
 
 def _pieces(claims: Iterable[bytes | Claim]) -> Iterator[list[bytes]]:

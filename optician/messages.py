@@ -128,6 +128,9 @@ MESSAGES: Final[dict[str, tuple[str, str]]] = {
     "payable": ("payable", "payable"),
     "cancelled": ("cancelled", "annulée"),
     "expired": ("expired", "expirée"),
+    "attestation_overdue": ("attestation overdue", "attestation en retard"),
+    "attest_by": ("have it attested by", "à faire attester au plus tard le"),
+    "to_attest": ("to attest", "à attester"),
     "send_invoice": (
         "deliver, and send the invoice by then (`optician invoice`)",
         "livrez, et envoyez la facture d'ici là (`optician invoice`)",

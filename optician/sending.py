@@ -31,9 +31,10 @@ from optician.terminal import AsJson, Force, Lang, Terminal, blaming, reporting_
 if TYPE_CHECKING:
     from datetime import date, datetime
 
+    from circuits.attestation import Attestation
     from circuits.claim import Claim, ClaimAmounts
     from console.answers import Titles
-    from optician.answers import Amounts, VerdictAnswer
+    from optician.answers import Amounts, ClaimAnswer, VerdictAnswer
     from optician.client import ServiceClient, ServiceProblem
     from optician.identity import Identity
 
@@ -72,6 +73,14 @@ OptionalOut = Annotated[
 def submit(
     claim_file: ClaimFile,
     to: Service,
+    attestation_files: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--attestation",
+            metavar="FILE",
+            help="An attestation that the contract asks for with the claim; may be repeated.",
+        ),
+    ] = None,
     token_file: TokenFile = None,
     retries: Retries = DEFAULT_RETRIES,
     timeout: Timeout = DEFAULT_TIMEOUT,
@@ -83,10 +92,12 @@ def submit(
     Exit codes: 0 granted, 1 refused, 4 pending, 2 not done.
     """
     with reporting_to(as_json, lang) as terminal:
-        check_inputs([claim_file, token_file])
+        names = attestation_files or []
+        check_inputs([claim_file, token_file, *names])
         claim = _read_claim(claim_file)
+        attestations = [_read_attestation(name, claim) for name in names]
         with _service(terminal, to, token_file, retries, timeout) as client:
-            verdict = client.submit_claim(claim)
+            verdict = client.submit_claim(claim, attestations)
         terminal.report(
             _facts(verdict) | {"warnings": terminal.warnings},
             _verdict_lines(terminal, verdict),
@@ -105,6 +116,8 @@ def _verdict_lines(terminal: Terminal, verdict: VerdictAnswer) -> list[str]:
             f"{_moment(verdict.granted_until)}" + _amounts_text(terminal, verdict.amounts),
             terminal.named("to_do", terminal.say("send_invoice")),
         ]
+        if verdict.attest_by is not None:
+            lines.append(f"{terminal.say('attest_by')} {_moment(verdict.attest_by)}")
     elif verdict.reason is not None:
         titles = verdict.reason_titles
         title = _in_language(terminal, titles) if titles is not None else verdict.reason
@@ -138,6 +151,7 @@ def status(
         lines = [f"{line}{terminal.mark(':')}{since}{amounts}"]
         if claim.state == "granted" and claim.granted_until is not None:
             lines.append(f"{terminal.say('granted_until')} {_moment(claim.granted_until)}")
+        lines += _missing_lines(terminal, claim)
         facts = {name: value for name, value in _facts(claim).items() if name in _SUMMARY}
         terminal.report(
             facts | {"warnings": terminal.warnings},
@@ -146,10 +160,23 @@ def status(
         )
 
 
+def _missing_lines(terminal: Terminal, claim: ClaimAnswer) -> list[str]:
+    """What is still to be attested, where anything of it has a last instant."""
+    if claim.attest_by is None:
+        return []
+    lines = [f"{terminal.say('attest_by')} {_moment(claim.attest_by)}"]
+    for duty in claim.attestations.due:
+        if duty.met_by is None and duty.due_at is not None:
+            told = f"{terminal.say('line')} {duty.line}, {', '.join(duty.slots)}, "
+            told += f"{' / '.join(duty.attesters)}, {_moment(duty.due_at)}"
+            lines.append(terminal.named("to_attest", told))
+    return lines
+
+
 _SUMMARY = (
     *("claim_id", "claim_digest", "optician_id", "contract_id", "statement", "date_of_service"),
     *("received_at", "verdict", "reason", "state", "state_since", "granted_until", "amounts"),
-    "invoiced_amounts",
+    *("invoiced_amounts", "attest_by", "attestations"),
 )
 
 
@@ -361,6 +388,18 @@ def _read_claim(name: str) -> Claim:
         return decode_claim(read_input(name, MAX_CLAIM_BYTES + 1).removesuffix(b"\n"))
 
 
+def _read_attestation(name: str, claim: Claim) -> Attestation:
+    from circuits.attestation import MAX_ATTESTATION_BYTES, Attestation
+    from circuits.signed import decode_signed
+
+    with blaming("unreadable"):
+        data = read_input(name, MAX_ATTESTATION_BYTES + 1).removesuffix(b"\n")
+        attestation = decode_signed(Attestation, data)
+    if attestation.claim_id != claim.claim_id:
+        raise CommandError("unreadable", "attestation: of another claim")
+    return attestation
+
+
 def _read_key(terminal: Terminal, name: str) -> Identity:
     from optician.identity import MAX_IDENTITY_BYTES, Identity
 
@@ -485,7 +524,8 @@ def _state(terminal: Terminal, state: str) -> str:
 
 
 _STATES = {"refused": "refused_claim"} | {
-    name: name for name in ("granted", "pending", "payable", "cancelled", "expired")
+    name: name
+    for name in ("granted", "pending", "payable", "cancelled", "expired", "attestation_overdue")
 }
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from circuits.attestation import decode_submission
 from circuits.claim import Claim, decode_claim, encode_claim
 from circuits.contract import load_sample, parse_contract
 from circuits.notices import (
@@ -19,12 +20,14 @@ from circuits.notices import (
     encode_cancellation,
     encode_invoice,
 )
+from circuits.signed import encode_signed
 from console import calls
 from optician import sending
 from optician.identity import Identity
 from optician.messages import NEXT_STEPS, NOTICE_PROBLEMS, PROBLEMS
 from tests.support import claims as samples
 from tests.support import service_answers as canned
+from tests.support.attesting import attestation
 from tests.support.canned_service import Canned, CannedService, serving
 from tests.support.commands import Console, Done, run_process
 from tests.support.service_answers import TOKEN
@@ -91,6 +94,38 @@ def test_a_granted_claim(shop: Console, service: CannedService, claim: Claim) ->
     assert seen.line == "POST /v1/claims"
     assert seen.body == encode_claim(claim), "without the newline at the file's end"
     assert seen.headers["Authorization"] == f"Bearer {TOKEN}"
+
+
+def test_attestations_go_with_a_claim(shop: Console, service: CannedService, claim: Claim) -> None:
+    given = [attestation(claim, line) for line in (1, 2)]
+    names = []
+    for number, entry in enumerate(given):
+        names += ["--attestation", f"attestation-{number}.json"]
+        (shop.folder / names[-1]).write_bytes(encode_signed(entry) + b"\n")
+    service.tell(Canned.of(canned.verdict(claim, attest_by=canned.GRANTED_UNTIL)))
+    done = ask(shop, service, "submit", *names)
+    assert (done.code, done.err) == (0, "")
+    assert "have it attested by 2021-01-04 09:30 UTC" in done.out.splitlines()
+    sent = decode_submission(service.seen[-1].body)
+    assert (sent.claim, list(sent.attestations)) == (claim, given)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (lambda claim: encode_claim(claim), "attestation: "),
+        (lambda claim: b"", "attestation: "),
+        (lambda claim: encode_signed(attestation(claim, claim_id="other")), "of another claim"),
+    ],
+)
+def test_what_is_no_attestation_of_the_claim_stays_in_the_shop(
+    shop: Console, service: CannedService, claim: Claim, content: Any, words: str
+) -> None:
+    (shop.folder / "attestation.json").write_bytes(content(claim))
+    done = ask(shop, service, "submit", "--attestation", "attestation.json")
+    assert (done.code, done.out) == (2, "")
+    assert words in done.err
+    assert service.seen == []
 
 
 def test_a_refused_claim(shop: Console, service: CannedService, claim: Claim) -> None:
@@ -403,7 +438,37 @@ def test_what_has_become_of_a_claim(
 def test_a_state_as_json(shop: Console, service: CannedService, claim: Claim) -> None:
     service.tell(Canned.of(canned.detail(claim)))
     done = ask(shop, service, "status", claim.claim_id, "--json")
-    assert json.loads(done.out) == canned.summary(claim) | {"warnings": []}
+    attestations: dict[str, Any] = {"due": [], "given": []}
+    told = canned.summary(claim) | {"attestations": attestations}
+    assert json.loads(done.out) == told | {"warnings": []}
+
+
+def test_a_state_with_attestations_that_are_due(
+    shop: Console, service: CannedService, claim: Claim
+) -> None:
+    due = {"attesters": ["lab-1", "lab-2"], "slots": ["code", "price"]}
+    duties = [
+        due | {"line": 1, "due_at": canned.JUDGED_AT, "met_by": canned.DIGEST},
+        due | {"line": 2, "due_at": canned.GRANTED_UNTIL, "met_by": None},
+        due | {"line": 3, "due_at": None, "met_by": canned.DIGEST},
+    ]
+    told = canned.detail(claim) | {
+        "state": "attestation_overdue",
+        "granted_until": None,
+        "attest_by": canned.GRANTED_UNTIL,
+        "attestations": {"due": duties, "given": []},
+    }
+    service.tell(Canned.of(told))
+    done = ask(shop, service, "status", claim.claim_id)
+    first, *more = done.out.splitlines()
+    assert first.startswith(f"attestation overdue  {claim.claim_id}: since ")
+    assert more == [
+        "have it attested by 2021-01-04 09:30 UTC",
+        "to attest: line 2, code, price, lab-1 / lab-2, 2021-01-04 09:30 UTC",
+    ]
+    french = ask(shop, service, "status", claim.claim_id, "--lang", "fr").out.splitlines()
+    assert french[0].startswith("attestation en retard")
+    assert french[1] == "à faire attester au plus tard le 2021-01-04 09:30 UTC"
 
 
 def test_a_claim_that_is_not_known(shop: Console, service: CannedService) -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from circuits.attestation import Attestation
 from circuits.canonical import encode_base64url
 from circuits.claim import Claim, claim_digest
 from circuits.contract import contract_digest
 from circuits.notices import Invoice, notice_digest
+from circuits.signed import signed_digest
 from tests.support import claims as samples
 
 NOTICE = {"en": "Not a payment decision.", "fr": "Pas une décision de paiement."}
@@ -33,6 +35,7 @@ def verdict(claim: Claim, **changes: Any) -> dict[str, Any]:
         "nomenclature_digest": claim.nomenclature_digest,
         "circuit_digest": DIGEST,
         "granted_until": GRANTED_UNTIL,
+        "attest_by": None,
         "amounts": amounts,
         "notice": NOTICE,
     } | changes
@@ -72,6 +75,7 @@ def summary(claim: Claim, **changes: Any) -> dict[str, Any]:
         "state": "granted",
         "state_since": JUDGED_AT,
         "granted_until": GRANTED_UNTIL,
+        "attest_by": None,
         "amounts": amounts,
         "invoiced_amounts": None,
     } | changes
@@ -81,7 +85,13 @@ def detail(claim: Claim) -> dict[str, Any]:
     """A claim by itself."""
     event = {"at": JUDGED_AT, "kind": "judged", "actor": "0123456789abcdef", "facts": {}}
     said = claim.model_dump(mode="json", exclude={"proof", "signature"})
-    return summary(claim) | {"verdict_answer": verdict(claim), "claim": said, "history": [event]}
+    nothing: dict[str, Any] = {"due": [], "given": []}
+    return summary(claim) | {
+        "verdict_answer": verdict(claim),
+        "attestations": nothing,
+        "claim": said,
+        "history": [event],
+    }
 
 
 def invoiced(invoice: Invoice, **changes: Any) -> dict[str, Any]:
@@ -100,6 +110,22 @@ def invoiced(invoice: Invoice, **changes: Any) -> dict[str, Any]:
 def cancelled(claim_id: str) -> dict[str, Any]:
     """The cancellation was taken."""
     return {"claim_id": claim_id, "state": "cancelled", "recorded_at": JUDGED_AT}
+
+
+def attested(attestation: Attestation, **changes: Any) -> dict[str, Any]:
+    """The attestation was taken, another is missing."""
+    missing = {"line": 3, "attesters": ["lab-1"], "slots": ["code"], "due_at": GRANTED_UNTIL}
+    return {
+        "claim_id": attestation.claim_id,
+        "attestation_digest": signed_digest(attestation),
+        "line": attestation.line,
+        "attester_id": attestation.attester_id,
+        "attested": list(attestation.attested),
+        "recorded_at": JUDGED_AT,
+        "state": "granted",
+        "attest_by": GRANTED_UNTIL,
+        "missing": [missing],
+    } | changes
 
 
 def decided(claim_id: str) -> dict[str, Any]:

@@ -18,8 +18,10 @@ from typing import Any
 import httpx2
 import pytest
 
+from circuits.attestation import decode_submission
 from circuits.claim import Claim, encode_claim
 from circuits.notices import encode_cancellation, encode_invoice
+from circuits.signed import encode_signed
 from console import calls
 from console.answers import facts_of
 from optician.answers import BatchLine, VerdictAnswer
@@ -34,7 +36,9 @@ from optician.client import (
 )
 from optician.notices import make_cancellation, make_invoice
 from tests.support import claims as samples
+from tests.support.publishing import publication
 from tests.support import service_answers as canned
+from tests.support.attesting import attestation
 from tests.support.service_answers import TOKEN
 
 HOST = "https://insurer.example"
@@ -105,6 +109,36 @@ def test_a_claim_is_sent_as_it_is(claim: Claim) -> None:
         assert request.headers["Content-Type"] == "application/json"
         assert request.headers["Authorization"] == f"Bearer {TOKEN}"
         assert request.headers["Accept-Encoding"] == "identity"
+
+
+def test_attestations_go_with_a_claim_in_one_canonical_document(claim: Claim) -> None:
+    given = [attestation(claim, line) for line in (1, 2)]
+    service = Service(answer(canned.verdict(claim, attest_by=canned.GRANTED_UNTIL)))
+    client = service.client()
+    verdict = client.submit_claim(claim, given)
+    assert verdict.attest_by == verdict.granted_until
+    client.submit_claim(encode_claim(claim), map(encode_signed, given))
+    for request in service.requests:
+        sent = decode_submission(request.content)
+        assert (sent.claim, list(sent.attestations)) == (claim, given)
+
+
+def test_an_attestation_of_a_recorded_claim_is_sent_as_it_is(claim: Claim) -> None:
+    given = attestation(claim, 2)
+    service = Service(answer(canned.attested(given)))
+    told = service.client().attest(given)
+    assert facts_of(told) == canned.attested(given)
+    assert service.client().attest(encode_signed(given)) == told
+    assert service.asked == [f"POST /v1/claims/{claim.claim_id}/attestations"] * 2
+    assert {request.content for request in service.requests} == {encode_signed(given)}
+    for changes in ({"claim_id": "other"}, {"attestation_digest": canned.DIGEST}):
+        other = Service(answer(canned.attested(given, **changes)))
+        with pytest.raises(ServiceAnswerInvalid, match="another attestation"):
+            other.client().attest(given)
+    for data in (b"", b"{}", encode_claim(claim)):
+        with pytest.raises(ServiceArgumentInvalid, match="an attestation expected"):
+            service.client().attest(data)
+    assert len(service.requests) == 2
 
 
 def test_a_newer_service_may_say_more_and_answers_cannot_be_changed(claim: Claim) -> None:
@@ -249,6 +283,34 @@ def test_nomenclatures_are_listed_fetched_and_added() -> None:
         f"GET /v1/nomenclatures/{digest}/file",
         "POST /v1/nomenclatures?in_force_from=2020-07-01",
     ]
+
+
+def test_publications_are_fetched_and_recorded() -> None:
+    made = publication(samples.contract())
+    entry = {"recorded_at": "2020-10-06T09:30:00Z", "publication": made.model_dump(mode="json")}
+    service = Service(answer({"publications": [entry]}))
+    assert service.client().publications(made.digest) == (made,)
+    service.told = [answer(entry)]
+    added = service.client().add_publication(made)
+    assert added.recorded_at == datetime(2020, 10, 6, 9, 30, tzinfo=UTC)
+    assert service.requests[-1].content == encode_signed(made)
+    assert service.asked == [
+        f"GET /v1/publications?digest={made.digest}",
+        "POST /v1/publications",
+    ]
+
+
+def test_a_publication_that_is_another_is_none() -> None:
+    made = publication(samples.contract())
+    for document, problem in (
+        (made.model_dump(mode="json"), "of another document"),
+        (made.model_dump(mode="json") | {"kind": "price"}, "of no known form"),
+        ({}, "of no known form"),
+    ):
+        entry = {"recorded_at": "2020-10-06T09:30:00Z", "publication": document}
+        service = Service(answer({"publications": [entry]}))
+        with pytest.raises(ServiceAnswerInvalid, match=problem):
+            service.client().publications(canned.DIGEST)
 
 
 def test_a_circuit_is_described() -> None:
