@@ -15,6 +15,7 @@ from circuits.canonical import encode_base64url
 from circuits.claim import Claim, decode_claim, envelope_digest
 from circuits.notices import decode_cancellation, decode_invoice, notice_digest
 from verifier_api.store import claims as store
+from verifier_api.store.audit_checks import audit_problems
 from verifier_api.store.database import SQLITE, Database
 from zk.errors import ZkError
 
@@ -73,6 +74,7 @@ def check_database(database: Database) -> dict[str, Any]:
                         row, claims[name], owners, taken.get(name, {}), happened.get(name, [])
                     )
                 ]
+            problems += audit_problems(connection, rows, claims)
         if store.count_commitments(connection) != in_use:
             problem = "commitments are in use that no claim has"
             problems.append({"where": "commitments", "problem": problem})
