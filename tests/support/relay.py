@@ -5,6 +5,7 @@ Its address stays the same when the server behind it is started again elsewhere.
 
 from __future__ import annotations
 
+import select
 import socket
 import threading
 from contextlib import suppress
@@ -12,6 +13,7 @@ from urllib.parse import urlsplit
 
 READ = 1 << 16
 _SECONDS = 120
+_TICK = 0.05
 
 
 class Relay:
@@ -23,7 +25,9 @@ class Relay:
         self._listening = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self._listening.getsockname()[1]}"
         self._streams: list[tuple[str, bytearray]] = []
-        threading.Thread(target=self._serve, daemon=True).start()
+        self._is_closed = False
+        self._serving = threading.Thread(target=self._serve)
+        self._serving.start()
 
     def streams(self) -> list[tuple[str, bytes]]:
         """What went through so far: "requests" or "answers" of a connection, with a number."""
@@ -33,41 +37,52 @@ class Relay:
         ]
 
     def close(self) -> None:
-        """Take no more connections."""
-        with suppress(OSError):
-            self._listening.shutdown(socket.SHUT_RDWR)
-        self._listening.close()
+        """Take no more connections, and cut those that there are."""
+        self._is_closed = True
+        self._serving.join()
 
     def _serve(self) -> None:
-        while True:
+        threads = []
+        with self._listening:
+            self._listening.settimeout(_TICK)
+            while not self._is_closed:
+                try:
+                    near, _ = self._listening.accept()
+                except TimeoutError:
+                    continue
+                thread = threading.Thread(target=self._pass_on, args=(near,))
+                thread.start()
+                threads.append(thread)
+        for thread in threads:
+            thread.join()
+
+    def _pass_on(self, near: socket.socket) -> None:
+        address = urlsplit(self.target)
+        assert address.hostname is not None
+        with near:
             try:
-                near, _ = self._listening.accept()
-            except OSError:
-                return
-            address = urlsplit(self.target)
-            assert address.hostname is not None
-            assert address.port is not None
-            try:
-                far = socket.create_connection((address.hostname, address.port), _SECONDS)
+                far = socket.create_connection((address.hostname, address.port or 80), _SECONDS)
             except OSError:  # nobody is there: that is what the client is to see
-                near.close()
-                continue
-            for name, source, sink in (("requests", near, far), ("answers", far, near)):
-                kept = bytearray()
-                self._streams.append((name, kept))
-                threading.Thread(target=_pass_on, args=(source, sink, kept), daemon=True).start()
+                return
+            with far:
+                sent, answered = bytearray(), bytearray()
+                self._streams += [("requests", sent), ("answers", answered)]
+                near.settimeout(_SECONDS)
+                far.settimeout(_SECONDS)
+                with suppress(OSError):
+                    self._shovel({near: (far, sent), far: (near, answered)})
 
-
-def _pass_on(source: socket.socket, sink: socket.socket, kept: bytearray) -> None:
-    source.settimeout(_SECONDS)
-    try:
-        while data := source.recv(READ):
-            kept += data
-            sink.sendall(data)
-    except OSError:
-        pass
-    # The other direction ends by itself; a peer that is gone is gone for both.
-    with suppress(OSError):
-        sink.shutdown(socket.SHUT_WR)
-    with suppress(OSError):
-        source.shutdown(socket.SHUT_RD)
+    def _shovel(self, ways: dict[socket.socket, tuple[socket.socket, bytearray]]) -> None:
+        """From each to the other, until both have said all."""
+        is_open = set(ways)
+        while is_open and not self._is_closed:
+            ready, _, _ = select.select(list(is_open), [], [], _TICK)
+            for source in ready:
+                sink, kept = ways[source]
+                data = source.recv(READ)
+                kept += data
+                if data:
+                    sink.sendall(data)
+                else:
+                    is_open.discard(source)
+                    sink.shutdown(socket.SHUT_WR)

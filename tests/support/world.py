@@ -15,11 +15,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from datetime import date
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from circuits.audit import AuditCase
 from circuits.claim import Claim, decode_claim
@@ -40,7 +42,7 @@ from tests.support.insurer import contract_bytes
 from tests.support.moved_clock import WallClock
 from tests.support.office import Office
 from tests.support.relay import Relay
-from tests.support.server import START_SECONDS, STOP_SECONDS, Store, start_server
+from tests.support.server import START_SECONDS, STOP_SECONDS, Reply, Store, start_server
 from tests.support.traps import Trap
 
 INSURER, ATTESTER, AUDITOR, PUBLISHER = "ocam-exemple", "maker-pool", "auditor-1", "publisher-1"
@@ -489,6 +491,16 @@ class AttesterProcess:
                 raise AssertionError(f"the attester did not start: {self.log.read_text()}")
             time.sleep(0.01)
         self.url = json.loads(line)["url"]
+
+    def ask(self, body: bytes) -> Reply:
+        """A request for an attestation as it is; the answer as it is."""
+        address = urlsplit(self.url)
+        assert address.hostname is not None
+        with closing(HTTPConnection(address.hostname, address.port, timeout=60)) as connection:
+            headers = {"Content-Type": "application/json"}
+            connection.request("POST", "/v1/attestations", body, headers)
+            answer = connection.getresponse()
+            return Reply(answer.status, dict(answer.getheaders()), answer.read())
 
     def kill(self) -> None:
         """At once (SIGKILL)."""

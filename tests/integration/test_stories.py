@@ -1,0 +1,374 @@
+"""Whole stories over HTTP: insurer, attester, optician and auditor as processes of their own.
+
+Each story is about claims of its own; the clock goes on from story to story, and never back.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from circuits.attestation import (
+    REFERENCE_BYTES,
+    Attestation,
+    AttestationRequest,
+    Submission,
+    attestation_purpose,
+    encode_submission,
+)
+from circuits.canonical import encode_base64url
+from circuits.signed import decode_signed, encode_signed, make_signed, signed_digest
+from optician.claiming import Openings
+from optician.identity import Identity
+from optician.opening_file import open_line
+from tests.support import claims as samples
+from tests.support.office import Office
+from tests.support.server import fresh_store
+from tests.support.world import (
+    ATTEST_DAYS,
+    ATTESTER,
+    BOTH,
+    LENS,
+    VALID_DAYS,
+    Sold,
+    World,
+)
+from verifier_api.parties import Party
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    folder = tmp_path_factory.mktemp("world")
+    made = World(folder, fresh_store("sqlite", folder / "insurer", None))
+    try:
+        yield made
+        made.server.stop()
+        assert made.store.check()["problems"] == []
+    finally:
+        made.close()
+
+
+def attestation_file(sold: Sold, line: int = 1) -> str:
+    return f"{sold.name}.{line}.attestation.json"
+
+
+def read_attestation(sold: Sold, line: int = 1) -> Attestation:
+    return decode_signed(Attestation, sold.shop.read(attestation_file(sold, line)))
+
+
+def refusal(told: dict[str, Any]) -> tuple[str, str | None]:
+    """Code and reason of a problem that a command tells."""
+    assert told["error"] in ("problem", "attester_problem"), told
+    return told["code"], told["reason"]
+
+
+def wait_until(is_so: Callable[[], bool], seconds: float = 10) -> None:
+    """The service reads its trust list once a second, and sweeps now and then."""
+    end = time.monotonic() + seconds
+    while not is_so():
+        assert time.monotonic() < end, "it does not come about"
+        time.sleep(0.05)
+
+
+def identity_of(shop: Office) -> Identity:
+    return Identity.parse(shop.read("shop.key"))
+
+
+def party_of(world: World, role: str, name: str = "") -> Party:
+    folder = world.auditor.folder if role == "auditor" else world.path(role)
+    return Party.parse((folder / f"{name or role}.key").read_bytes())
+
+
+# -- attestations -------------------------------------------------------------------------------
+
+
+def test_a_claim_comes_with_what_its_contract_wants_attested(world: World) -> None:
+    sold = world.sell("at once", statement="equipment", lenses=(LENS, LENS))
+    for line in (1, 2):
+        told = world.attest(sold, world.record_of(sold, line), "--trust", "trust.json", line=line)
+        assert (told["attested"], told["warnings"]) == (list(BOTH), [])
+    first, second = (attestation_file(sold, line) for line in (1, 2))
+    refused = world.submit(sold, first, code=2)
+    assert refusal(refused) == ("attestation_refused", "attestation_missing")
+    assert refused["places"] == ["lines.1"]
+    verdict = world.submit(sold, first, second)
+    assert (verdict["verdict"], verdict["attest_by"]) == ("granted", None)
+    detail = world.detail(sold.claim_id)
+    assert [(due["line"], due["due_at"]) for due in detail["attestations"]["due"]] == [
+        (1, None),
+        (2, None),
+    ]
+    given = {entry["digest"] for entry in detail["attestations"]["given"]}
+    assert {due["met_by"] for due in detail["attestations"]["due"]} == given
+    assert given == {signed_digest(read_attestation(sold, line)) for line in (1, 2)}
+    # Whatever comes with it, the claim has had its verdict.
+    again = world.submit(sold)
+    assert {**again, "warnings": []} == {**verdict, "warnings": []}
+
+
+def test_a_line_is_attested_after_the_grant(world: World) -> None:
+    sold = world.sell("afterwards")
+    verdict = world.submit(sold)
+    due = verdict["attest_by"]
+    assert verdict["verdict"] == "granted"
+    assert due is not None
+    summary = world.detail(sold.claim_id)
+    assert (summary["state"], summary["attest_by"]) == ("granted", due)
+    told = world.attest(sold, world.record_of(sold), *world.to_insurer())
+    answer = told["answer"]
+    assert (answer["state"], answer["attest_by"], answer["missing"]) == ("granted", None, [])
+    again = world.attest(sold, world.record_of(sold), *world.to_insurer(), "--force")
+    assert again["answer"] == answer
+    detail = world.detail(sold.claim_id)
+    assert detail["attest_by"] is None
+    assert len(detail["attestations"]["given"]) == 1
+    assert [entry["kind"] for entry in detail["history"]].count("attested") == 1
+
+
+def test_an_attester_catches_a_wrong_code(world: World) -> None:
+    sold = world.sell("at once", index=3)
+    rows = samples.nomenclature().class_rows(LENS, samples.DAY)
+    delivered = rows[4].code
+    assert sold.item()["code"] != delivered
+    record = world.record_of(sold, code=delivered)
+    told = world.attest(sold, record, code=2)
+    assert refusal(told) == ("attestation_refused", "code_differs")
+    wrong_price = world.sell("at once")
+    record = world.record_of(wrong_price, price_cents=wrong_price.item()["price_cents"] - 1)
+    assert refusal(world.attest(wrong_price, record, code=2))[1] == "price_differs"
+    # Both codes are of the class, so the claim would be proved; the contract asks for more.
+    assert refusal(world.submit(sold, code=2))[1] == "attestation_missing"
+    assert world.server.ask(
+        "GET", f"/v1/claims/{sold.claim_id}", world.server.admin_token
+    ).status == 404  # fmt: skip
+
+
+def test_an_attestation_expires_and_another_is_given_for_the_same_record(world: World) -> None:
+    sold = world.sell("afterwards")
+    assert world.submit(sold)["verdict"] == "granted"
+    record = world.record_of(sold)
+    world.attest(sold, record)
+    old = read_attestation(sold)
+    world.restart(days=VALID_DAYS + 1)
+    body = encode_signed(old)
+    path = f"/v1/claims/{sold.claim_id}/attestations"
+    assert reason_of(world, path, body) == "attestation_expired"
+    told = world.attest(sold, record, "--force", *world.to_insurer())
+    assert told["answer"]["attest_by"] is None
+    assert read_attestation(sold).record == old.record
+
+
+def test_a_late_attestation_leaves_the_claim_overdue_until_the_insurer_decides(
+    world: World,
+) -> None:
+    sold = world.sell("afterwards")
+    in_time = world.sell("afterwards")
+    for one in (sold, in_time):
+        assert world.submit(one)["verdict"] == "granted"
+    world.attest(in_time, world.record_of(in_time), *world.to_insurer())
+    world.restart(days=ATTEST_DAYS, seconds=61)
+    world.attest(sold, world.record_of(sold))  # the attester knows no deadline
+    body = sold.shop.read(attestation_file(sold))
+    path = f"/v1/claims/{sold.claim_id}/attestations"
+    assert reason_of(world, path, body) == "attestation_late"
+    listed = world.ask("GET", "/v1/claims?state=attestation_overdue")["claims"]
+    assert [entry["claim_id"] for entry in listed] == [sold.claim_id]
+    wait_until(lambda: "attestation_overdue" in kinds_of(world, sold))
+    assert world.detail(in_time.claim_id)["state"] == "granted"
+    for command in ("invoice", "cancel"):
+        more = ("--date-of-delivery", "2020-11-28") if command == "invoice" else ()
+        told = sold.shop.done(
+            *(command, sold.claim_file, "--key", "shop.key", *more, *world.to_insurer()), code=2
+        )
+        assert refusal(told)[0] == "state_conflict"
+    decided = world.admin.decide(sold.claim_id, "grant", "seen the order")
+    assert decided.state == "granted"
+    assert world.detail(sold.claim_id)["attest_by"] is None
+
+
+def kinds_of(world: World, sold: Sold) -> list[str]:
+    return [entry["kind"] for entry in world.detail(sold.claim_id)["history"]]
+
+
+def reason_of(world: World, path: str, body: bytes, token: str | None = None) -> str:
+    """The reason for which the insurer's service refuses what the shop sends."""
+    token = token or world.shop.read("shop.token").decode()
+    reply = world.server.ask("POST", path, token, body)
+    assert reply.status in (404, 409, 422), reply.content
+    problem = reply.json()
+    return str(problem["reason"] or problem["code"])
+
+
+# -- attestations of something else ---------------------------------------------------------------
+
+
+def forged(world: World, like: Attestation, role: str = "attester", **changes: Any) -> bytes:
+    """What an attester could sign instead, or somebody else."""
+    fields = {
+        name: getattr(like, name)
+        for name in Attestation.model_fields
+        if name not in ("format_version", "key_id", "signature")
+    }
+    key = party_of(world, role).signing_key
+    return encode_signed(make_signed(Attestation, key, **(fields | changes)))
+
+
+def test_an_attestation_of_anything_else_is_refused_for_what_it_is(world: World) -> None:
+    one, other = world.sell("afterwards"), world.sell("afterwards")
+    for sold in (one, other):
+        assert world.submit(sold)["verdict"] == "granted"
+    world.attest(one, world.record_of(one), *world.to_insurer())
+    of_one = read_attestation(one)
+    path = f"/v1/claims/{other.claim_id}/attestations"
+    commitment = other.claim.lines[0].commitment
+    moved = {"claim_id": other.claim_id, "commitment": commitment}
+    expected = {
+        "attestation_other_claim": encode_signed(of_one),
+        "attestation_other_line": forged(world, of_one, claim_id=other.claim_id),
+        "attestation_replayed": forged(world, of_one, **moved),
+        "attester_unknown": forged(world, of_one, **moved, attester_id="somebody-else"),
+        "attestation_incomplete": forged(world, of_one, **moved, attested=("code",)),
+        "attestation_expired": forged(
+            world, of_one, **moved, attested_at=world.clock.now().replace(year=2025, microsecond=0),
+            expires_at=world.clock.now().replace(year=2025, microsecond=0),
+        ),
+        "attestation_in_future": forged(
+            world, of_one, **moved, attested_at=of_one.expires_at
+        ),
+        "signature_invalid": forged(world, of_one, **moved).replace(
+            b'"attested":["code","price"]', b'"attested":["price"]'
+        ),
+    }  # fmt: skip
+    assert {reason: reason_of(world, path, body) for reason, body in expected.items()} == {
+        reason: reason for reason in expected
+    }
+    # Another key than the attester's, and the right one in another role.
+    for role in ("publisher", "auditor"):
+        assert reason_of(world, path, forged(world, of_one, role, **moved)) == "key_unknown"
+    # Each of them is one change away from one that is taken.
+    fresh = encode_base64url(b"\1" * REFERENCE_BYTES)
+    token = world.shop.read("shop.token").decode()
+    good = forged(world, of_one, **moved, record=fresh)
+    assert world.server.ask("POST", path, token, good).status == 200
+
+
+def test_attestations_that_come_with_a_claim_are_refused_for_what_they_are(world: World) -> None:
+    one, other = world.sell("at once"), world.sell("at once")
+    for sold in (one, other):
+        world.attest(sold, world.record_of(sold))
+    of_one, of_other = read_attestation(one), read_attestation(other)
+
+    def submission(attestation: Attestation) -> bytes:
+        return encode_submission(
+            Submission(format_version=1, claim=one.claim, attestations=(attestation,))
+        )
+
+    assert reason_of(world, "/v1/claims", submission(of_other)) == "attestation_other_claim"
+    expired = forged(world, of_one, expires_at=of_one.attested_at)
+    world.restart(seconds=61)
+    assert (
+        reason_of(world, "/v1/claims", submission(decode_signed(Attestation, expired)))
+        == "attestation_expired"
+    )
+    token = world.shop.read("shop.token").decode()
+    good = world.server.ask("POST", "/v1/claims", token, submission(of_one))
+    assert good.json()["verdict"] == "granted"
+    replayed = forged(world, of_other, record=of_one.record)
+    body = encode_submission(
+        Submission(
+            format_version=1,
+            claim=other.claim,
+            attestations=(decode_signed(Attestation, replayed),),
+        )
+    )
+    assert reason_of(world, "/v1/claims", body) == "attestation_replayed"
+
+
+# -- what the attester refuses --------------------------------------------------------------------
+
+
+def request_of(
+    world: World, sold: Sold, record: str, *, shop: Office | None = None, line: int = 1,
+    purpose: str = "", reveal: tuple[str, ...] = BOTH, **changes: Any,
+) -> dict[str, Any]:  # fmt: skip
+    """The fields of a request for an attestation, unsigned."""
+    generators = samples.generators()
+    openings = Openings.parse(sold.shop.read(sold.openings_file), generators)
+    opening = open_line(
+        openings, line, list(reveal), purpose or attestation_purpose(ATTESTER, record), generators
+    )
+    return {
+        "attester_id": ATTESTER,
+        "optician_id": identity_of(shop or sold.shop).optician_id,
+        "record_id": record,
+        "opening": opening.model_dump(mode="json"),
+        "requested_at": world.clock.now().replace(microsecond=0),
+        **changes,
+    }
+
+
+def attester_says(world: World, shop: Office, fields: dict[str, Any]) -> str | None:
+    """The attester's reason for refusing, None if it attests."""
+    key = identity_of(shop).signing_key
+    body = encode_signed(make_signed(AttestationRequest, key, **fields))
+    reply = world.attester.ask(body)
+    if reply.status == 200:
+        return None
+    assert reply.status == 422, reply.content
+    assert reply.json()["code"] == "attestation_refused"
+    return str(reply.json()["reason"])
+
+
+def test_an_attester_refuses_an_opening_of_anything_else(world: World) -> None:
+    other = world.other_shop()
+    sold = world.sell("never", statement="equipment", lenses=(LENS, LENS))
+    record = world.record_of(sold)
+    good = request_of(world, sold, record)
+    wrong = {**good["opening"], "revealed": {**good["opening"]["revealed"]}}
+    wrong["revealed"]["code"] = sold.item(2)["code"]
+    elsewhere = {**good["opening"], "commitment": sold.claim.lines[1].commitment}
+    expected: dict[str, tuple[Office, dict[str, Any]]] = {
+        "opening_invalid": (world.shop, {**good, "opening": wrong}),
+        "code_differs": (world.shop, request_of(world, sold, record, line=2)),
+        "opening_other_purpose": (
+            world.shop, request_of(world, sold, record, purpose="audit 1"),
+        ),
+        "price_missing": (world.shop, request_of(world, sold, record, reveal=("code",))),
+        "code_missing": (world.shop, request_of(world, sold, record, reveal=("price",))),
+        "record_unknown": (other, request_of(world, sold, record, shop=other)),
+        "request_stale": (
+            world.shop,
+            {**good, "requested_at": good["requested_at"].replace(year=2025)},
+        ),
+        "attester_differs": (world.shop, {**good, "attester_id": "another-attester"}),
+        "signature_invalid": (world.shop, {**good}),
+        "optician_unknown": (other, {**good}),
+    }  # fmt: skip
+    for reason, (shop, fields) in expected.items():
+        if reason == "signature_invalid":
+            key = identity_of(shop).signing_key
+            body = encode_signed(make_signed(AttestationRequest, key, **fields))
+            body = body.replace(record.encode(), record[::-1].encode())
+            reply = world.attester.ask(body)
+            assert reply.json()["reason"] in ("signature_invalid",), reply.content
+            continue
+        assert attester_says(world, shop, fields) == reason, reason
+    invalid = {**good, "opening": elsewhere}
+    assert attester_says(world, world.shop, invalid) == "opening_invalid"
+    assert attester_says(world, world.shop, good) is None
+    # One article was ordered: it stands behind that line now, and behind no other.
+    again = world.sell("never", index=0, price_cents=sold.item()["price_cents"])
+    code = again.item()["code"]
+    used = world.add_record("order-used-once", code, again.item()["price_cents"])
+    assert attester_says(world, world.shop, request_of(world, again, used)) is None
+    twice = world.sell("never", index=0, price_cents=sold.item()["price_cents"])
+    assert attester_says(world, world.shop, request_of(world, twice, used)) == "record_used_up"
+    world.command("attester", "attester", "release", used, again.claim_id, "1",
+                  "--ledger", "ledger.db")  # fmt: skip
+    assert attester_says(world, world.shop, request_of(world, twice, used)) is None
