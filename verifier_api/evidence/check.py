@@ -35,6 +35,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from circuits.attestation import attestation_duties, require_attestation, unmet
 from circuits.audit import (
+    AUDIT_REASONS,
     OUTCOME_OF,
     AuditAnswer,
     AuditCase,
@@ -282,14 +283,11 @@ class _Check:
 
     def answer(self) -> str:
         audit = _needed(self._audit)
-        case, answer = audit.case, audit.answer
-        if answer is None or audit.answered_at is None:
+        answer = audit.answer
+        if answer is None:
             return "none"
-        _require_answer_of(answer, self.whole.sealed, case, self._claim)
-        key = _needed(lambda: self._key(answer.key_id, audit.answered_at or audit.recorded_at))
-        verify_signed(answer, key)
-        if audit.answered_at > case.answer_by:
-            raise ProofRejected("audit_late", "the answer came after the case's deadline")
+        _needed(self.optician_key)
+        require_answered(self._record, audit, answer, self.whole.sealed)
         if answer.answer == "refusal":
             return f"refused by optician {answer.optician_id}"
         return f"an opening, sealed by optician {answer.optician_id}"
@@ -302,7 +300,7 @@ class _Check:
         self.trust.require_signed(outcome, "auditor", audit.case.auditor_id, concluded_at)
         require_outcome_fits(outcome, audit.case, audit.answer)
         if outcome.cause == "lapsed" and concluded_at <= audit.case.answer_by:
-            raise ProofRejected("outcome_too_soon", "the optician's time had not passed")
+            raise ProofRejected("outcome_too_soon", AUDIT_REASONS["outcome_too_soon"])
         word = ": no answer came, on the insurer's word" if outcome.cause == "lapsed" else ""
         return f"{outcome.outcome} ({outcome.cause}){word}"
 
@@ -458,15 +456,9 @@ class _Check:
 
     def _key(self, key_id: str, at: datetime) -> Ed25519PublicKey:
         """The optician's key of that id, if it was valid ``at``."""
-        entries = ((entry, public_key_of(entry.public_key)) for entry in self._record.optician_keys)
-        found = [(entry, key) for entry, key in entries if key_id_of(key) == key_id]
-        if not found:
-            raise _rejected("key_missing")
-        entry, key = found[0]
-        if entry.optician_id != self._claim.optician_id or not _is_valid(entry, at):
-            raise rejected("optician_unknown")
-        own = self.own_keys
-        if own is not None and own.find(entry.optician_id, key_id, at.date()) is None:
+        key = registered_key(self._record, key_id, at)
+        own, optician_id = self.own_keys, self._claim.optician_id
+        if own is not None and own.find(optician_id, key_id, at.date()) is None:
             raise _rejected("key_unlisted")
         return key
 
@@ -539,6 +531,22 @@ def _needed(act: Callable[[], Given]) -> Given:
         raise _rejected("point_open") from None
 
 
+def registered_key(record: Record, key_id: str, at: datetime) -> Ed25519PublicKey:
+    """The key of that id, if it was registered for the claim's optician and valid ``at``.
+
+    Raises `ProofRejected` ("key_missing", "optician_unknown"), and `StatementError` for a key that
+    is none.
+    """
+    entries = ((entry, public_key_of(entry.public_key)) for entry in record.optician_keys)
+    found = [(entry, key) for entry, key in entries if key_id_of(key) == key_id]
+    if not found:
+        raise _rejected("key_missing")
+    entry, key = found[0]
+    if entry.optician_id != record.claim.optician_id or not _is_valid(entry, at):
+        raise rejected("optician_unknown")
+    return key
+
+
 def _is_valid(entry: RecordedKey, at: datetime) -> bool:
     if not entry.valid_from <= at.date() <= entry.valid_to:
         return False
@@ -547,17 +555,25 @@ def _is_valid(entry: RecordedKey, at: datetime) -> bool:
     return entry.revoked_at is None or at < entry.revoked_at
 
 
-def _require_answer_of(
-    answer: AuditAnswer, sealed: str | None, case: AuditCase, claim: Claim
+def require_answered(
+    record: Record, audit: RecordedAudit, answer: AuditAnswer, sealed: str | None
 ) -> None:
-    """Raise `ProofRejected` for an answer of another case, or another seal than it names."""
-    # A seal is there only where it has to be opened; elsewhere its digest is all there is.
+    """Refuse an answer that is not the optician's, not to this case, or late.
+
+    ``sealed`` is what the answer's digest names, None where it is not at hand. Raises
+    `ProofRejected`, and `StatementError` for a registered key that is none.
+    """
+    case, answered_at = audit.case, audit.answered_at or audit.recorded_at
     if sealed is None and answer.answer == "opening":
         named = (answer.case_id, answer.case_digest, answer.optician_id)
-        if named != (case.case_id, signed_digest(case), claim.optician_id):
-            raise ProofRejected("audit_other_case", "the answer is about another case")
-        return
-    require_answer_fits(AuditReply(format_version=1, answer=answer, sealed=sealed), case, claim)
+        if named != (case.case_id, signed_digest(case), record.claim.optician_id):
+            raise ProofRejected("audit_other_case", AUDIT_REASONS["audit_other_case"])
+    else:
+        reply = AuditReply(format_version=1, answer=answer, sealed=sealed)
+        require_answer_fits(reply, case, record.claim)
+    verify_signed(answer, registered_key(record, answer.key_id, answered_at))
+    if answered_at > case.answer_by:
+        raise ProofRejected("audit_late", AUDIT_REASONS["audit_late"])
 
 
 def _instants(record: Record) -> Iterable[datetime]:
