@@ -11,8 +11,11 @@ from tests.support.web import Caller, Insurer, serving
 
 @pytest.fixture(scope="module")
 def insurer(tmp_path_factory: pytest.TempPathFactory) -> Insurer:
-    """One for a file of tests."""
-    return Insurer(tmp_path_factory.mktemp("insurer"), has_workers=True)
+    """One for a file of tests; its trust list names nobody yet."""
+    folder = tmp_path_factory.mktemp("insurer")
+    trust = folder / "trust.json"
+    trust.write_bytes(b'{"format_version": 1, "keys": []}')
+    return Insurer(folder, has_workers=True, trust=trust)
 
 
 @pytest.fixture(scope="module")

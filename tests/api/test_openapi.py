@@ -24,14 +24,17 @@ from circuits.notices import (
     encode_cancellation,
     encode_invoice,
 )
-from circuits.signed import decode_signed
+from circuits.publication import Publication
+from circuits.signed import decode_signed, encode_signed
 from optician.notices import make_cancellation, make_invoice
 from tests.support import claims as samples
+from tests.support.publishing import publication, write_trust
 from tests.support.tables import limits_table
 from tests.support.web import (
     Caller,
     Insurer,
     document_of_service,
+    refresh,
 )
 from verifier_api.service.administration import RightEnd, RightsRequest, TokenRequest
 from verifier_api.service.notices import Decision
@@ -197,6 +200,16 @@ def test_every_operation_has_a_good_answer_and_it_fits_the_document(
     detail = ask("GET", "/v1/contracts/{digest}", parameters={"digest": added["digest"]})
     assert detail["document"] == network
 
+    assert insurer.settings.trust is not None
+    write_trust(insurer.settings.trust)
+    refresh(caller)
+    for published in (samples.contract(), samples.nomenclature()):
+        made = ask("POST", "/v1/publications", body=encode_signed(publication(published)))
+        assert made["publication"]["publisher_id"] == "publisher-1"
+    listed = ask("GET", "/v1/publications", "optician", query=f"?digest={insurer.contract_digest}")
+    (entry,) = listed["publications"]
+    assert entry["publication"]["digest"] == insurer.contract_digest
+
     third = samples.identity("optician-3")
     keys = ask("POST", "/v1/keys", document={"keys": [third.public_entry()]})["keys"]
     ask("GET", "/v1/keys", "auditor")
@@ -319,6 +332,7 @@ def test_the_examples_of_bodies_can_be_read(described: dict[str, Any]) -> None:
         "/v1/claims/{claim_id}/decision": Decision.model_validate_json,
         "/v1/contracts": parse_contract,
         "/v1/nomenclatures": Nomenclature.parse,
+        "/v1/publications": partial(decode_signed, Publication),
         "/v1/tokens": TokenRequest.model_validate_json,
         "/v1/keys": KeysRequest.model_validate_json,
         "/v1/rights": RightsRequest.model_validate_json,

@@ -36,9 +36,9 @@ from optician.client import (
 )
 from optician.notices import make_cancellation, make_invoice
 from tests.support import claims as samples
-from tests.support.publishing import publication
 from tests.support import service_answers as canned
 from tests.support.attesting import attestation
+from tests.support.publishing import publication
 from tests.support.service_answers import TOKEN
 
 HOST = "https://insurer.example"

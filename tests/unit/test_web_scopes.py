@@ -37,6 +37,8 @@ ROUTES: dict[tuple[str, str], frozenset[str]] = {
     ("GET", "/v1/nomenclatures/{digest}/file"): ANYBODY,
     ("POST", "/v1/nomenclatures"): ADMIN,
     ("GET", "/v1/circuits/{digest}"): ANYBODY,
+    ("GET", "/v1/publications"): ANYBODY,
+    ("POST", "/v1/publications"): ADMIN,
     ("GET", "/v1/tokens"): ADMIN,
     ("POST", "/v1/tokens"): ADMIN,
     ("POST", "/v1/tokens/{token_id}/rotation"): ADMIN,
