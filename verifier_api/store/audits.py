@@ -82,7 +82,16 @@ def history_of(connection: Connection, claim_id: str, case_id: str) -> list[Row[
     """The events of one case, first to last."""
     query = select(events).where(events.c.claim_id == claim_id).order_by(events.c.sequence)
     rows = connection.execute(query).all()
-    return [row for row in rows if json.loads(row.facts).get("case_id") == case_id]
+    return [row for row in rows if _case_named(row.facts) == case_id]
+
+
+def _case_named(facts: str) -> str | None:
+    """The case that an event's facts name."""
+    try:
+        read = json.loads(facts)
+    except ValueError:  # nothing of ours
+        return None
+    return read.get("case_id") if isinstance(read, dict) else None
 
 
 # -- what time does -----------------------------------------------------------------------------
@@ -148,6 +157,6 @@ def events_of_cases(
     )
     found: dict[tuple[str, str], list[str]] = {}
     for row in connection.execute(query.order_by(events.c.sequence)):
-        name = json.loads(row.facts).get("case_id")
-        found.setdefault((row.claim_id, str(name)), []).append(row.kind)
+        name = str(_case_named(row.facts))
+        found.setdefault((row.claim_id, name), []).append(row.kind)
     return found
