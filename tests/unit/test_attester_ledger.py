@@ -17,8 +17,8 @@ import pytest
 
 from circuits.attestation import Attestation
 from circuits.signed import decode_signed, encode_signed, make_signed
-from tests.support.attesting import party
 from tests.support.claims import NOW
+from tests.support.laboratory import party
 from verifier_api.attester.ledger import Ledger, Line
 from verifier_api.parties import Party
 from verifier_api.store.database import Database, StorageError, sqlite_url
