@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -21,6 +22,7 @@ from circuits.attestation import (
     encode_submission,
 )
 from circuits.canonical import encode_base64url
+from circuits.claim import encode_instant
 from circuits.signed import decode_signed, encode_signed, make_signed, signed_digest
 from optician.claiming import Openings
 from optician.identity import Identity
@@ -32,7 +34,9 @@ from tests.support.world import (
     ATTEST_DAYS,
     ATTESTER,
     BOTH,
+    IN_FORCE_FROM,
     LENS,
+    PUBLISHER,
     VALID_DAYS,
     Sold,
     World,
@@ -372,3 +376,140 @@ def test_an_attester_refuses_an_opening_of_anything_else(world: World) -> None:
     world.command("attester", "attester", "release", used, again.claim_id, "1",
                   "--ledger", "ledger.db")  # fmt: skip
     assert attester_says(world, world.shop, request_of(world, twice, used)) is None
+
+
+# -- publications ---------------------------------------------------------------------------------
+
+
+def own_verdict(world: World, sold: Sold) -> str | None:
+    """The reason for which the service would refuse the claim by itself; nothing is recorded."""
+    reply = world.server.ask(
+        "POST", "/v1/proofs/verify", world.server.admin_token, sold.shop.read(sold.claim_file)
+    )
+    assert reply.status == 200, reply.content
+    reason: str | None = reply.json()["reason"]
+    return reason
+
+
+def sign_publication(world: World, name: str, key: str, out: str) -> bytes:
+    """A contract signed by the publisher; the file is in the shop too."""
+    file = f"{world.contracts[name].contract_id}.json"
+    world.command(
+        *("publisher", "publish", "contract", file, "--key", key),
+        *("--in-force-from", IN_FORCE_FROM.isoformat(), "--out", out),
+    )
+    data = (world.path("publisher") / out).read_bytes()
+    world.shop.folder.joinpath(out).write_bytes(data)
+    return data
+
+
+def publish_reason(world: World, data: bytes) -> str | None:
+    """The reason for which the insurer refuses a publication, None if it does not."""
+    reply = world.server.ask("POST", "/v1/publications", world.server.admin_token, data)
+    if reply.status == 200:
+        return None
+    assert reply.json()["code"] == "publication_refused", reply.content
+    return str(reply.json()["reason"])
+
+
+def proves(world: World, sold: Sold, contract: str, *publications: str) -> dict[str, Any]:
+    """What `optician prove --trust` tells of a sale, with these publications."""
+    given = [word for name in publications for word in ("--publications", name)]
+    end = world.shop.run(
+        *("prove", f"{sold.name}.json", "--key", "shop.key", "--json", "--force"),
+        *("--contract", f"{world.contracts[contract].contract_id}.json"),
+        *("--out", "again.claim.json", "--openings", "again.openings.json"),
+        *("--trust", "trust.json", *given),
+    )
+    told: dict[str, Any] = json.loads(end.out or end.err)
+    return told
+
+
+def test_a_revoked_publisher_publishes_nothing_more_and_what_was_recorded_stands(
+    world: World,
+) -> None:
+    contract = world.contracts["never"]
+    old = world.sell("never")
+    table, of_contract = "table.publication.json", f"{contract.contract_id}.publication.json"
+    assert proves(world, old, "never", table, of_contract)["claim_id"]
+    assert proves(world, old, "never", table)["error"] == "unpublished"
+    world.restart(minutes=5)
+    revoked = {"revoked_at": encode_instant(world.clock.now())}
+    world.trust(publisher=revoked)
+    fresh = contract.model_copy(update={"contract_id": "published-late-2020"})
+    world.add_contract("late", fresh, is_published=False)
+    fresh_sale = world.sell("late")
+    signed = sign_publication(world, "late", "publisher.key", "late.publication.json")
+    wait_until(lambda: publish_reason(world, signed) == "key_revoked")
+    # What comes now counts no more; what was recorded before does, for this claim and the next.
+    assert own_verdict(world, fresh_sale) == "contract_unpublished"
+    assert world.submit(old)["verdict"] == "granted"
+    # An optician has no such record: he takes nothing that the key signed.
+    told = proves(world, old, "never", table, of_contract)
+    assert (told["error"], "revoked" in told["detail"]) == ("unpublished", True)
+
+    # The next key of the same publisher: both are listed, and the documents are signed anew.
+    key = world.make_key("publisher", PUBLISHER, "publisher-2")
+    world.trust(publisher=revoked)
+    signed = sign_publication(world, "late", key, "late-2.publication.json")
+    assert publish_reason(world, signed) in ("key_unknown", None)
+    wait_until(lambda: publish_reason(world, signed) is None)
+    world.publish("nomenclature", "table.json", "table-2.publication.json", key)
+    world.publish("contract", f"{contract.contract_id}.json", "never-2.publication.json", key)
+    assert world.submit(fresh_sale)["verdict"] == "granted"
+    told = proves(world, old, "never", "table-2.publication.json", "never-2.publication.json")
+    assert told["claim_id"]
+
+    # The key was stolen long before that was noticed: what it published falls.
+    by_old_key = world.sell("afterwards")
+    assert own_verdict(world, by_old_key) is None
+    world.trust(publisher={"revoked_at": "2026-01-01T00:00:00Z"})
+    wait_until(lambda: own_verdict(world, by_old_key) == "contract_unpublished")
+    assert own_verdict(world, world.sell("never")) is None
+    refused = world.submit(by_old_key, code=1)
+    assert (refused["verdict"], refused["reason"]) == ("refused", "contract_unpublished")
+    world.trust()
+    wait_until(lambda: own_verdict(world, by_old_key) is None)
+    # A verdict is for ever.
+    assert world.submit(by_old_key, code=1)["reason"] == "contract_unpublished"
+
+
+def test_an_attester_changes_its_key(world: World) -> None:
+    sold = [world.sell("afterwards") for _ in range(4)]
+    for one in sold:
+        assert world.submit(one)["verdict"] == "granted"
+    records = [world.record_of(one) for one in sold]
+    world.attest(sold[0], records[0], *world.to_insurer())
+    world.attest(sold[1], records[1])
+    world.attest(sold[2], records[2])
+    key = world.make_key("attester", ATTESTER, "attester-2")
+    world.attester.start_with(key)
+    # Nobody relies on it yet.
+    told = world.attest(sold[3], records[3], "--trust", "trust.json", code=2, out="refused.json")
+    assert told["error"] == "attestation"
+    ends = world.clock.now() + timedelta(minutes=10)
+    world.trust(attester={"valid_to": encode_instant(ends)})
+    told = world.attest(sold[3], records[3], "--trust", "trust.json", "--force",
+                        out="taken.json")  # fmt: skip
+    assert told["warnings"] == []
+
+    def send(one: Sold, file: str) -> str | None:
+        path = f"/v1/claims/{one.claim_id}/attestations"
+        body = one.shop.read(file)
+        token = one.shop.read("shop.token").decode()
+        reply = world.server.ask("POST", path, token, body)
+        return None if reply.status == 200 else str(reply.json()["reason"])
+
+    # Both keys count for a while; then only the new one does, and what was recorded stands.
+    wait_until(lambda: send(sold[3], "taken.json") is None)
+    assert send(sold[1], attestation_file(sold[1])) is None
+    world.restart(minutes=11)
+    assert send(sold[2], attestation_file(sold[2])) == "key_not_valid"
+    for one in sold[:2]:
+        assert world.detail(one.claim_id)["attest_by"] is None
+        assert send(one, attestation_file(one)) is None
+    # The attester signs the same article anew, by the same reference.
+    before = read_attestation(sold[2])
+    world.attest(sold[2], records[2], "--force", *world.to_insurer())
+    assert read_attestation(sold[2]).record == before.record
+    world.trust()

@@ -98,7 +98,7 @@ class Office:
     ) -> Any:
         """`run` with ``--json``, which must end with that exit code: what it tells."""
         end = self.run(*arguments, "--json", stdin=stdin, folder=folder)
-        assert end.code == code, f"{arguments[:2]}: {end.code}, {end.err}"
+        assert end.code == code, f"{arguments[:2]}: {end.code}, {end.err}{end.out[-500:]}"
         text = end.out or end.err
         return json.loads(text.splitlines()[-1])
 

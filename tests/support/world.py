@@ -299,33 +299,30 @@ class World:
         table = samples.nomenclature()
         admin.add_nomenclature(table.to_bytes(), in_force_from=IN_FORCE_FROM)
         (self.path("publisher") / "table.json").write_bytes(table.to_bytes())
-        self.contracts = contracts()
-        self.published: list[str] = []
-        self.publish("nomenclature", "table.json", "table.publication.json")
-        for name, contract in self.contracts.items():
-            self.add_contract(name, contract)
+        self.contracts: dict[str, Contract] = {}
         self.beneficiary = secrets.token_urlsafe(16)
-        rights = [
-            {
-                "beneficiary": self.beneficiary,
-                "contract_id": contract.contract_id,
-                "age_group": "adult",
-                "valid_from": "2020-01-01",
-                "valid_to": None,
-            }
-            for contract in self.contracts.values()
-        ]
-        admin.add_rights(rights)
+        self.publish("nomenclature", "table.json", "table.publication.json")
+        for name, contract in contracts().items():
+            self.add_contract(name, contract)
         self.register(self.shop, SHOP)
         for scope in ("auditor", "reader"):
             token = admin.create_token(scope).token
             self._give_token(self.auditor, token, f"{scope}.token")
 
     def add_contract(self, name: str, contract: Contract, *, is_published: bool = True) -> None:
-        """A contract for the insurer and the shop, published."""
+        """A contract for the insurer and the shop, published, and somebody with rights under
+        it."""
         self.contracts[name] = contract
         data = contract_bytes(contract)
         self.admin.add_contract(data, in_force_from=IN_FORCE_FROM)
+        right = {
+            "beneficiary": self.beneficiary,
+            "contract_id": contract.contract_id,
+            "age_group": "adult",
+            "valid_from": "2020-01-01",
+            "valid_to": None,
+        }
+        self.admin.add_rights([right])
         file = f"{contract.contract_id}.json"
         for party in ("publisher", "shop"):
             (self.path(party) / file).write_bytes(data)
@@ -343,7 +340,6 @@ class World:
         self.shop.folder.joinpath(out).write_bytes(data)
         reply = self.server.ask("POST", "/v1/publications", self.server.admin_token, data)
         assert reply.status == 200, reply.content
-        self.published.append(out)
 
     def register(self, office: Office, name: str) -> None:
         """An optician's key, and a token for him."""
@@ -455,6 +451,13 @@ class AttesterProcess:
         self._world = world
         self.folder = world.path("attester")
         self._starts = 0
+        self._key = "attester.key"
+        self.start()
+
+    def start_with(self, key: str) -> None:
+        """Start it again, with another of its keys."""
+        self.kill()
+        self._key = key
         self.start()
 
     def start(self) -> None:
@@ -473,7 +476,7 @@ class AttesterProcess:
                 [
                     *ending_with_us("KILL"),
                     *(sys.executable, "-m", *map(str, launcher), "verifier_api"),
-                    *("attester", "serve", "--key", "attester.key", "--opticians", "keys.json"),
+                    *("attester", "serve", "--key", self._key, "--opticians", "keys.json"),
                     *("--records", "csv:records.csv", "--ledger", "ledger.db"),
                     *("--valid-days", str(VALID_DAYS)),
                     *("--port", "0", "--json"),
