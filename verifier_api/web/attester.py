@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.routing import APIRoute
@@ -108,8 +108,8 @@ def make_app(attester: Attester, settings: AttesterSettings) -> FastAPI:
 
 
 def tell_fault(fault: str) -> None:
-    """Log that a file which is read again has become bad."""
-    logger().warning("file not usable", detail=fault)
+    """Log that a file or the records cannot be used."""
+    logger().warning("not usable", detail=fault)
 
 
 @router.get("/healthz", summary="Whether the process answers, and what works")
@@ -131,29 +131,25 @@ async def attest(request: Request) -> Response:
     except (EncodingError, StatementError) as error:
         raise refusal_of(error, data) from None
     facts = context_of(request).facts
-    with _telling():
+    with _telling(facts):
         await parts.run(partial(parts.attester.authenticate, asked))
     facts |= {"optician_id": asked.optician_id, "claim_id": asked.opening.claim_id}
     facts["line"] = asked.opening.line
-    with parts.limits.use(asked.optician_id):
-        try:
-            with _telling():
-                answer = await parts.run(partial(parts.attester.attest, asked))
-        except ServiceError as error:
-            facts["reason"] = error.reason
-            raise
+    with parts.limits.use(asked.optician_id), _telling(facts):
+        answer = await parts.run(partial(parts.attester.attest, asked))
     return _json(answer)
 
 
 @contextmanager
-def _telling() -> Iterator[None]:
-    """What the attester refuses, as problems."""
+def _telling(facts: dict[str, Any]) -> Iterator[None]:
+    """What the attester refuses, as problems; the reason goes to the log line's ``facts`` too."""
     try:
         yield
     except ProofRejected as error:
+        facts["reason"] = error.reason
         raise ServiceError("attestation_refused", error.detail, reason=error.reason) from None
     except SourceError as error:
-        logger().warning("records not usable", detail=str(error))
+        tell_fault(str(error))
         raise ServiceError(
             "storage_unavailable", str(error), retry_after=RETRY_AFTER_SECONDS
         ) from None
