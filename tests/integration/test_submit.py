@@ -632,6 +632,8 @@ def test_a_contract_is_fetched_and_proved_with(shop: Console, service: CannedSer
         "digest": told["digest"],
         "file": "contract.json",
         "bytes": len(data),
+        "publications_file": None,
+        "publications": None,
         "warnings": [],
     }
     assert service.seen[0].line == f"GET /v1/contracts/{told['digest']}"
