@@ -10,6 +10,7 @@ from console.running import Version, new_app, run
 from verifier_api.commands import (
     access,
     attester,
+    auditor,
     bulk,
     contracts,
     evidence,
@@ -38,6 +39,7 @@ app.add_typer(access.tokens_app, name="tokens")
 app.add_typer(access.keys_app, name="keys")
 app.add_typer(rights.app, name="rights")
 app.add_typer(attester.app, name="attester")
+app.add_typer(auditor.app, name="auditor")
 
 
 def main() -> None:
