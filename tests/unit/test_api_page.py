@@ -14,6 +14,7 @@ from circuits.claim import MAX_CLAIM_BYTES, encode_claim
 from circuits.contract import MAX_CONTRACT_BYTES
 from circuits.nomenclature import MAX_NOMENCLATURE_BYTES
 from circuits.notices import MAX_NOTICE_BYTES
+from circuits.publication import MAX_PUBLICATION_BYTES
 from tests.support import claims as samples
 from tests.support.web import TOKENS, Caller, Insurer, document_of_service, serving
 from verifier_api.judge import CLOCK_TOLERANCE, MAX_VALIDITY
@@ -27,10 +28,12 @@ from verifier_api.web.problems import PROBLEMS
 from verifier_api.web.protocol import MAX_HEAD_BYTES
 from verifier_api.web.server import KEEP_ALIVE_SECONDS
 
-IN_FILES = {"Claim", "Invoice", "Cancellation", "Contract"}
+IN_FILES = {"Claim", "Invoice", "Cancellation", "Contract", "Publication"}
 """Described in docs/files.md, to which the routes link."""
 
-PARTS_OF_FILES = {"ClaimAmounts", "ClaimLine", "Floor", "RenewalMonths"}
+PARTS_OF_FILES = {
+    *("ClaimAmounts", "ClaimLine", "Floor", "RenewalMonths", "AttestationRule", "AuditRules"),
+}
 
 
 @pytest.fixture(scope="module")
@@ -180,6 +183,7 @@ def test_limits_are_those_of_the_code(page: str) -> None:
         "claim; a line of a batch": MAX_CLAIM_BYTES,
         "invoice, cancellation, decision": MAX_NOTICE_BYTES,
         "contract": MAX_CONTRACT_BYTES,
+        "publication": MAX_PUBLICATION_BYTES,
         "tokens, keys, rights": administration.MAX_REQUEST_BYTES,
     }
     for what, size in kibibytes.items():

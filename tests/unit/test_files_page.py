@@ -9,10 +9,12 @@ from pathlib import Path
 import pytest
 
 from circuits.claim import Claim, ClaimLine
-from circuits.contract import Contract
+from circuits.contract import AttestationRule, AuditRules, Contract
 from circuits.document import StrictDocument
 from circuits.notices import NOTICE_REASONS, Cancellation, Invoice
 from circuits.opening import SLOT_OF, LineOpening
+from circuits.publication import PUBLICATION_REASONS, Publication
+from circuits.trust import TRUST_REASONS, TrustedKey, _TrustFile
 from optician.answers import CancellationAnswer, ClaimSummary, InvoiceAnswer, VerdictAnswer
 from optician.claiming import _OpeningLine, _OpeningsFile
 from optician.identity import _IdentityFile
@@ -28,6 +30,7 @@ from verifier_api.keys import KeyEntry, _KeysFile
 from verifier_api.lpp.archive import TABLES
 from verifier_api.lpp.differences import compare_nomenclatures
 from verifier_api.lpp.importing import Counts, LppImport
+from verifier_api.parties import _PartyFile
 from verifier_api.reports import claim_facts, verdict_facts
 from verifier_api.service.administration import Right
 
@@ -57,7 +60,10 @@ def table_keys(text: str) -> set[str]:
         ("Claim", [Claim, ClaimLine]),
         ("Invoice", [Invoice]),
         ("Cancellation", [Cancellation]),
-        ("Contract", [Contract]),
+        ("Contract", [Contract, AttestationRule, AuditRules]),
+        ("Party key file", [_PartyFile]),
+        ("Trust list", [_TrustFile, TrustedKey]),
+        ("Publication", [Publication]),
         ("Rights", [Right]),
     ],
 )
@@ -97,10 +103,11 @@ def test_the_names_of_revealed_values_are_listed(page: str) -> None:
     assert "revealed" in LineOpening.model_fields
 
 
-def test_the_reasons_of_notices_are_listed(page: str) -> None:
+def test_the_reasons_of_refusals_are_listed(page: str) -> None:
     for title, codes in (
         ("Invoice", set(NOTICE_REASONS)),
         ("Cancellation", {"signature_invalid", "claim_differs"}),
+        ("Publication", set(TRUST_REASONS) | set(PUBLICATION_REASONS)),
     ):
         text = section(page, title)
         sentence = re.search(r"[Rr]efused\s+with\s+((?:`\w+`(?:,| or)?\s*)+)", text)
@@ -134,7 +141,11 @@ def test_a_verdict_has_the_keys_of_the_page(page: str) -> None:
             "optician fetch",
             {"claim_id", "cancellation_file", "answer", "warnings"},
         ),
-        ("fetch", "verifier check", {"digest", "file", "bytes", "warnings"}),
+        (
+            "fetch",
+            "verifier check",
+            {"digest", "file", "bytes", "publications_file", "publications", "warnings"},
+        ),
     ],
 )
 def test_what_is_sent_to_the_insurer_has_the_keys_of_the_page(
