@@ -12,7 +12,7 @@ import typer
 
 from console.inputs import STANDARD, read_input
 from console.outputs import check_files, write_output
-from console.running import CommandError, UsageError, plain
+from console.running import CommandError, UsageError
 from optician.sending import (
     DEFAULT_RETRIES,
     DEFAULT_TIMEOUT,
@@ -136,8 +136,9 @@ def attest(
             [
                 terminal.named(
                     "attested",
-                    plain(f"{attestation.claim_id}, {terminal.say('line')} {attestation.line}: ")
-                    + f"{attested}, {terminal.say('attested_by')} {attestation.attester_id}",
+                    f"{attestation.claim_id}, {terminal.say('line')} {attestation.line}"
+                    f"{terminal.mark(':')}{attested}, {terminal.say('attested_by')} "
+                    f"{attestation.attester_id}",
                 ),
                 terminal.named("valid_until", _moment(attestation.expires_at)),
                 *_written_lines(terminal, out),

@@ -208,10 +208,10 @@ class SqlRecords:
             raise StatementError("records: TABLE or SCHEMA.TABLE expected after #")
         try:
             self._engine = _engine_for(url)
-        except (ArgumentError, ValueError):
-            problem = "not a database URL"
         except (NoSuchModuleError, ImportError):
             problem = "no driver for this kind of database is installed"
+        except (ArgumentError, ValueError):
+            problem = "not a database URL"
         else:
             source = table(named[2], *(column(name) for name in COLUMNS), schema=named[1])
             # Two, so that a number that stands there twice is noticed.
