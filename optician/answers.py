@@ -181,6 +181,45 @@ class DecisionAnswer(Answer):
     granted_until: Instant | None
 
 
+class AuditSummary(Answer):
+    """An audit case in a listing. Instants are of record, by the service's clock."""
+
+    case_id: Identifier
+    case_digest: Digest
+    claim_id: Identifier
+    line: Annotated[int, Field(ge=1)]
+    slots: tuple[Text, ...]
+    ground: Text
+    auditor_id: Identifier
+    optician_id: Identifier
+    state: Code
+    opened_at: Instant
+    answer_by: Instant
+    erase_at: Instant
+    answered_at: Instant | None
+    answer_digest: Digest | None
+    erased_at: Instant | None
+    outcome: Code | None
+    cause: Code | None
+    concluded_at: Instant | None
+
+
+class AuditPage(Answer):
+    """A page of a listing, as `ClaimPage`."""
+
+    audits: tuple[AuditSummary, ...]
+    next: Annotated[str, Field(min_length=1, max_length=1024)] | None
+
+
+class AuditDetail(AuditSummary):
+    """One case with its documents, the seal left out, and who did or saw what, and when."""
+
+    case: dict[str, JsonValue]
+    answer: dict[str, JsonValue] | None
+    outcome_document: dict[str, JsonValue] | None
+    history: tuple[ClaimEvent, ...]
+
+
 class ProofAnswer(Answer):
     """The verdict on a claim by itself: nothing was recorded, and no record looked at."""
 

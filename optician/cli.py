@@ -18,6 +18,7 @@ from console.inputs import STANDARD, read_input, read_nomenclature
 from console.outputs import check_files, is_readable_by_others, write_output
 from console.running import CommandError, Version, new_app, run
 from optician.attesting import attest
+from optician.audits import app as audits_app
 from optician.sending import cancel, fetch, invoice, status, submit
 from optician.terminal import (
     AsJson,
@@ -329,3 +330,4 @@ def open_(
 
 for command in (submit, status, invoice, cancel, fetch, attest):
     app.command()(command)
+app.add_typer(audits_app, name="audits")

@@ -27,6 +27,7 @@ import httpx2
 from pydantic import JsonValue
 
 from circuits.attestation import Attestation
+from circuits.audit import AuditReply, encode_reply
 from circuits.canonical import canonical_bytes, encode_base64url, tagged_digest
 from circuits.claim import CLAIM_TAG, Claim, encode_claim, encode_instant
 from circuits.contract import contract_digest, parse_contract
@@ -54,6 +55,9 @@ from console.calls import (
 )
 from optician.answers import (
     AttestationAnswer,
+    AuditDetail,
+    AuditPage,
+    AuditSummary,
     BatchLine,
     CancellationAnswer,
     CircuitAnswer,
@@ -271,6 +275,35 @@ class ServiceClient:
         call = Call("POST", _path("/v1/claims", claim_id, "decision"), body=body)
         answer = self._caller.json(DecisionAnswer, call)
         _require(answer.claim_id == claim_id, "the answer is about another claim")
+        return answer
+
+    # -- audits -------------------------------------------------------------------------------
+
+    def audits(self, *, page_size: int = PAGE_SIZE) -> Iterator[AuditSummary]:
+        """Every audit case that the token may see, newest first; asked for page by page."""
+        seen: set[str] = set()
+        cursor = None
+        while True:
+            query = _page_query(cursor, page_size)
+            page = self._caller.json(AuditPage, Call("GET", "/v1/audits", query))
+            yield from page.audits
+            cursor = page.next
+            if cursor is None:
+                return
+            _require_new(cursor, seen)
+
+    def audit(self, case_id: str) -> AuditDetail:
+        """One case. That its optician has seen it is recorded."""
+        answer = self._caller.json(AuditDetail, Call("GET", _path("/v1/audits", case_id)))
+        _require(answer.case_id == case_id, "the answer is about another case")
+        return answer
+
+    def answer_audit(self, case_id: str, reply: bytes | AuditReply) -> AuditSummary:
+        """Answer a case: a sealed opening, or a refusal."""
+        data = reply if isinstance(reply, bytes) else encode_reply(reply)
+        call = Call("POST", _path("/v1/audits", case_id, "answer"), body=data)
+        answer = self._caller.json(AuditSummary, call)
+        _require(answer.case_id == case_id, "the answer is about another case")
         return answer
 
     # -- proofs -------------------------------------------------------------------------------

@@ -59,6 +59,10 @@ MESSAGES: Final[dict[str, tuple[str, str]]] = {
         "nobody on your trust list has published it, so nothing was proved",
         "personne sur votre liste de confiance ne l'a publié : rien n'a été prouvé",
     ),
+    "audit": (
+        "this audit is not to be answered so: nothing was sent",
+        "cet audit ne peut recevoir cette réponse : rien n'a été envoyé",
+    ),
     "usage": ("these options do not go together", "ces options ne vont pas ensemble"),
     "internal": ("internal error, please report it", "erreur interne, merci de la signaler"),
     # warnings
@@ -131,6 +135,25 @@ MESSAGES: Final[dict[str, tuple[str, str]]] = {
     "attestation_overdue": ("attestation overdue", "attestation en retard"),
     "attest_by": ("have it attested by", "à faire attester au plus tard le"),
     "to_attest": ("to attest", "à attester"),
+    "audit_open": ("open", "ouvert"),
+    "audit_answered": ("answered", "répondu"),
+    "audit_refused": ("refused", "refusé"),
+    "audit_lapsed": ("lapsed", "échu"),
+    "audit_concluded": ("concluded", "clos"),
+    "no_audits": ("no audits", "aucun audit"),
+    "auditor": ("auditor", "auditeur"),
+    "ground": ("ground", "motif"),
+    "asked_for": ("asked for", "demandé"),
+    "answer_by": ("answer by", "répondre au plus tard le"),
+    "erase_at": ("the answer is erased after", "la réponse est effacée après le"),
+    "audit_outcome": ("outcome", "conclusion"),
+    "history": ("history", "historique"),
+    "audit_answer_taken": ("answer taken", "réponse reçue"),
+    "audit_refusal_taken": ("refusal taken", "refus reçu"),
+    "sealed": (
+        "sealed for the auditor alone; of the line nothing else",
+        "scellé pour le seul auditeur ; de la ligne, rien d'autre",
+    ),
     "send_invoice": (
         "deliver, and send the invoice by then (`optician invoice`)",
         "livrez, et envoyez la facture d'ici là (`optician invoice`)",
@@ -333,6 +356,14 @@ PROBLEMS: Final[dict[str, tuple[str, str]]] = {
         "the attestation is refused",
         "l'attestation est refusée",
     ),
+    "audit_refused": (
+        "the insurer refuses the answer to the audit",
+        "l'assureur refuse la réponse à l'audit",
+    ),
+    "signing_key_missing": (
+        "the insurer's service has no key to sign its records with: tell the insurer",
+        "le service de l'assureur n'a pas de clé pour signer ses relevés : prévenez l'assureur",
+    ),
     "reference_invalid": (
         "the reference data contradicts itself",
         "les données de référence se contredisent",
@@ -510,6 +541,31 @@ ATTESTATION_PROBLEMS: Final[dict[str, tuple[str, str]]] = {
     ),
 }
 """By the reason of the problem "attestation_refused"."""
+
+
+AUDIT_PROBLEMS: Final[dict[str, tuple[str, str]]] = {
+    "optician_unknown": (
+        "the insurer does not know the key that signed, or it is no longer valid",
+        "l'assureur ne connaît pas la clé qui a signé, ou elle n'est plus valable",
+    ),
+    "signature_invalid": (
+        "the signature does not cover the answer",
+        "la signature ne couvre pas la réponse",
+    ),
+    "audit_other_case": (
+        "the answer is to another case than the insurer has of this number",
+        "la réponse porte sur un autre audit que celui que l'assureur a sous ce numéro",
+    ),
+    "audit_late": (
+        "the time to answer has passed",
+        "le délai de réponse est passé",
+    ),
+    "answer_other": (
+        "what was sealed is not what the answer names",
+        "ce qui a été scellé n'est pas ce que la réponse désigne",
+    ),
+}
+"""By the reason of the problem "audit_refused", for whoever answers."""
 
 
 def say(key: str, language: Language) -> str:

@@ -20,6 +20,7 @@ from console.outputs import check_files, is_readable_by_others, write_output
 from console.running import CommandError, UsageError, plain
 from optician.messages import (
     ATTESTATION_PROBLEMS,
+    AUDIT_PROBLEMS,
     NEXT_STEPS,
     NO_NEXT_STEP,
     NOTICE_PROBLEMS,
@@ -479,7 +480,11 @@ def telling_faults(terminal: Terminal, prefix: str = "") -> Iterator[None]:
         raise CommandError(f"{prefix}problem", _told(terminal, error)) from None
 
 
-_BY_REASON = {"notice_refused": NOTICE_PROBLEMS, "attestation_refused": ATTESTATION_PROBLEMS}
+_BY_REASON = {
+    "notice_refused": NOTICE_PROBLEMS,
+    "attestation_refused": ATTESTATION_PROBLEMS,
+    "audit_refused": AUDIT_PROBLEMS,
+}
 
 
 def _told(terminal: Terminal, problem: ServiceProblem) -> str:

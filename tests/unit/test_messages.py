@@ -6,8 +6,10 @@ import re
 
 import pytest
 
+from circuits.audit import AUDIT_REASONS
 from circuits.notices import NOTICE_REASONS
 from optician.messages import (
+    AUDIT_PROBLEMS,
     MESSAGES,
     NEXT_STEPS,
     NO_NEXT_STEP,
@@ -23,6 +25,7 @@ CATALOGUES = {
     "next steps": NEXT_STEPS,
     "problems": PROBLEMS,
     "problems of notices": NOTICE_PROBLEMS,
+    "problems of audits": AUDIT_PROBLEMS,
     "no next step": {"": NO_NEXT_STEP},
 }
 
@@ -38,6 +41,16 @@ def test_every_problem_of_the_service_is_told_and_no_other_is() -> None:
 def test_every_reason_against_a_notice_is_told() -> None:
     # The service adds two of its own: it knows the day, and which keys are valid.
     assert set(NOTICE_PROBLEMS) == {*NOTICE_REASONS, "delivery_in_future", "optician_unknown"}
+
+
+def test_every_reason_against_an_answer_to_an_audit_is_told() -> None:
+    # The others are against the auditor's documents.
+    of_auditors = {
+        *("auditor_unknown", "audit_other_claim", "audit_other_line", "ground_not_allowed"),
+        *("audit_not_foreseen", "answer_too_soon", "kept_too_long", "opened_in_future"),
+        *("opened_long_ago", "outcome_too_soon", "outcome_differs"),
+    }
+    assert set(AUDIT_PROBLEMS) == AUDIT_REASONS.keys() - of_auditors
 
 
 @pytest.mark.parametrize("name", CATALOGUES)

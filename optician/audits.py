@@ -1,0 +1,316 @@
+"""The optician's commands around audits: list, show, answer, refuse.
+
+An answer is for an auditor whom the optician relies upon, by his own trust list, and about a line
+that he committed to, by his own openings: what the insurer's service says of either counts for
+nothing. It reveals the values that the signed case asks for and seals them to the auditor's key, so
+that nobody on the way reads them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from console.inputs import check_inputs, read_input
+from console.running import new_app, plain
+from optician.sending import (
+    DEFAULT_RETRIES,
+    DEFAULT_TIMEOUT,
+    KeyFile,
+    Retries,
+    Service,
+    Timeout,
+    TokenFile,
+    _facts,
+    _moment,
+    _read_key,
+    _service,
+)
+from optician.terminal import AsJson, Lang, Terminal, blaming, reporting_to
+from zk.errors import EncodingError, ProofRejected, StatementError
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from circuits.audit import AuditCase, AuditReply
+    from circuits.trust import Trust
+    from optician.answers import AuditDetail, AuditSummary
+    from optician.claiming import Openings
+    from optician.identity import Identity
+    from zk.generators import Generators
+
+app = new_app(about="Audits of your claims: who asks, about what, and your answer.")
+
+CaseId = Annotated[str, typer.Argument(metavar="CASE_ID", help="The audit case.")]
+
+
+# -- list and show ----------------------------------------------------------------------------
+
+
+@app.command("list")
+def list_(
+    to: Service,
+    token_file: TokenFile = None,
+    retries: Retries = DEFAULT_RETRIES,
+    timeout: Timeout = DEFAULT_TIMEOUT,
+    as_json: AsJson = False,
+    lang: Lang = None,
+) -> None:
+    """The audits of your claims, newest first."""
+    with reporting_to(as_json, lang) as terminal:
+        with _service(terminal, to, token_file, retries, timeout) as client:
+            cases = list(client.audits())
+        terminal.report(
+            {"audits": [_facts(case) for case in cases], "warnings": terminal.warnings},
+            [plain(_line(terminal, case)) for case in cases] or [terminal.say("no_audits")],
+            is_output_taken=False,
+        )
+
+
+@app.command("show")
+def show(
+    case_id: CaseId,
+    to: Service,
+    token_file: TokenFile = None,
+    retries: Retries = DEFAULT_RETRIES,
+    timeout: Timeout = DEFAULT_TIMEOUT,
+    as_json: AsJson = False,
+    lang: Lang = None,
+) -> None:
+    """Who asks, about which line, on what ground, until when, and what has happened since.
+
+    The insurer records that you have seen it.
+    """
+    with reporting_to(as_json, lang) as terminal:
+        with _service(terminal, to, token_file, retries, timeout) as client:
+            case = client.audit(case_id)
+        history = [f"{_moment(event.at)}  {event.kind}  {event.actor}" for event in case.history]
+        told = _case_lines(terminal, case)
+        if case.outcome is not None:
+            told.append(terminal.named("audit_outcome", f"{case.outcome} ({case.cause})"))
+        told += [f"{terminal.say('history')}{terminal.mark(':')}".rstrip()]
+        terminal.report(
+            _facts(case) | {"warnings": terminal.warnings},
+            [plain(line) for line in [*told, *(f"  {line}" for line in history)]],
+            is_output_taken=False,
+        )
+
+
+def _line(terminal: Terminal, case: AuditSummary) -> str:
+    about = f"{case.claim_id}, {terminal.say('line')} {case.line}: {', '.join(case.slots)}"
+    until = f"{terminal.say('answer_by')} {_moment(case.answer_by)}"
+    return f"{_state(terminal, case.state)}  {case.case_id}  {about}; {until}"
+
+
+def _case_lines(terminal: Terminal, case: AuditSummary) -> list[str]:
+    return [
+        f"{_state(terminal, case.state)}  {case.case_id}  "
+        f"{case.claim_id}, {terminal.say('line')} {case.line}",
+        terminal.named("auditor", case.auditor_id),
+        terminal.named("ground", case.ground),
+        terminal.named("asked_for", ", ".join(case.slots)),
+        f"{terminal.say('answer_by')} {_moment(case.answer_by)}",
+        f"{terminal.say('erase_at')} {_moment(case.erase_at)}",
+    ]
+
+
+def _state(terminal: Terminal, state: str) -> str:
+    """A case's state in words; a newer service may know more of them."""
+    return terminal.say(f"audit_{state}") if state in _STATES else state
+
+
+_STATES = ("open", "answered", "refused", "lapsed", "concluded")
+
+
+# -- answer and refuse ------------------------------------------------------------------------
+
+
+@app.command("answer")
+def answer(
+    case_id: CaseId,
+    openings_file: Annotated[
+        str, typer.Option("--openings", help="The openings of the claim, of `optician prove`.")
+    ],
+    key_file: KeyFile,
+    trust_file: Annotated[
+        str, typer.Option("--trust", help="Your own trust list: whose audits you answer.")
+    ],
+    to: Service,
+    token_file: TokenFile = None,
+    retries: Retries = DEFAULT_RETRIES,
+    timeout: Timeout = DEFAULT_TIMEOUT,
+    as_json: AsJson = False,
+    lang: Lang = None,
+) -> None:
+    """Open the values that are asked for, sealed to the auditor alone, and send them.
+
+    Refused are: a case that no auditor on your trust list has signed, one about another claim or
+    line than your openings have, and one whose time has passed.
+    """
+    with reporting_to(as_json, lang) as terminal:
+        check_inputs([openings_file, key_file, trust_file, token_file])
+        from circuits.trust import MAX_TRUST_BYTES, parse_trust
+        from optician.claiming import MAX_OPENINGS_BYTES, Openings
+        from zk.backends import load_group
+        from zk.generators import generators_of
+
+        generators = generators_of(load_group())
+        identity = _read_key(terminal, key_file)
+        with blaming("unreadable"):
+            openings = Openings.parse(read_input(openings_file, MAX_OPENINGS_BYTES), generators)
+            trust = parse_trust(read_input(trust_file, MAX_TRUST_BYTES))
+        with _service(terminal, to, token_file, retries, timeout) as client:
+            now = _now()
+            with blaming("audit"):
+                case = read_case(client.audit(case_id), case_id)
+                require_answerable(case, openings, trust, now)
+                reply = make_reply(case, openings, identity, generators, now)
+            taken = client.answer_audit(case_id, reply)
+        terminal.report(
+            _facts(taken) | {"reveals": list(case.slots), "warnings": terminal.warnings},
+            [
+                plain(line)
+                for line in [
+                    terminal.named("audit_answer_taken", case_id),
+                    terminal.named("auditor", case.auditor_id),
+                    terminal.named("ground", case.ground),
+                    terminal.named("reveals", ", ".join(case.slots)),
+                    terminal.say("sealed"),
+                ]
+            ],
+            is_output_taken=False,
+        )
+
+
+@app.command("refuse")
+def refuse(
+    case_id: CaseId,
+    reason: Annotated[str, typer.Option(help="Why, in your words; the insurer reads it too.")],
+    key_file: KeyFile,
+    to: Service,
+    token_file: TokenFile = None,
+    retries: Retries = DEFAULT_RETRIES,
+    timeout: Timeout = DEFAULT_TIMEOUT,
+    as_json: AsJson = False,
+    lang: Lang = None,
+) -> None:
+    """Refuse to answer, with a reason, over your signature. It cannot be taken back."""
+    with reporting_to(as_json, lang) as terminal:
+        check_inputs([key_file, token_file])
+        identity = _read_key(terminal, key_file)
+        with _service(terminal, to, token_file, retries, timeout) as client:
+            with blaming("audit"):
+                case = read_case(client.audit(case_id), case_id)
+            with blaming("argument"):
+                reply = make_refusal(case, reason, identity, _now())
+            taken = client.answer_audit(case_id, reply)
+        terminal.report(
+            _facts(taken) | {"reason": reply.answer.reason, "warnings": terminal.warnings},
+            [plain(terminal.named("audit_refusal_taken", case_id))],
+            is_output_taken=False,
+        )
+
+
+# -- what is answered -------------------------------------------------------------------------
+
+
+def read_case(shown: AuditDetail, case_id: str) -> AuditCase:
+    """The auditor's document as the service shows it; nothing of it is believed yet.
+
+    Raises `StatementError` for what is none, or another than was asked for.
+    """
+    from circuits.audit import AuditCase
+    from circuits.canonical import canonical_bytes
+    from circuits.signed import decode_signed
+
+    try:
+        case = decode_signed(AuditCase, canonical_bytes(shown.case))
+    except EncodingError as error:
+        raise StatementError(str(error)) from None
+    if case.case_id != case_id:
+        raise StatementError("audit case: it is another case than was asked for")
+    return case
+
+
+def require_answerable(case: AuditCase, openings: Openings, trust: Trust, now: datetime) -> None:
+    """Refuse a case that is not a trusted auditor's, not about these openings, or late.
+
+    Raises `StatementError` saying which.
+    """
+    try:
+        trust.require_signed(case, "auditor", case.auditor_id, now)
+    except ProofRejected as error:
+        raise StatementError(f"audit case: {error.reason}: {error.detail}") from None
+    if case.claim_id != openings.claim_id:
+        raise StatementError("audit case: it is about another claim than the openings")
+    if case.line > len(openings.commitments):
+        raise StatementError("audit case: the claim has no such line")
+    if case.commitment != openings.commitments[case.line - 1]:
+        raise StatementError("audit case: the line's commitment is another than in the openings")
+    if now > case.answer_by:
+        raise StatementError("audit case: the time to answer has passed")
+
+
+def make_reply(
+    case: AuditCase,
+    openings: Openings,
+    identity: Identity,
+    generators: Generators,
+    now: datetime,
+) -> AuditReply:
+    """The sealed opening of the slots that are asked for, and the signed answer that names it.
+
+    Raises `StatementError` for openings that do not belong to their commitment, or a key to seal
+    to that is none.
+    """
+    from circuits.audit import AuditReply, audit_purpose, seal_opening, sealed_digest
+    from optician.opening_file import open_line
+
+    opening = open_line(
+        openings,
+        case.line,
+        case.slots,
+        audit_purpose(case),
+        generators,
+        secret=identity.hedge_key,
+    )
+    sealed = seal_opening(opening, case)
+    said = {"answer": "opening", "sealed_digest": sealed_digest(sealed), "reason": None}
+    return AuditReply(format_version=1, answer=_signed(case, identity, now, said), sealed=sealed)
+
+
+def make_refusal(case: AuditCase, reason: str, identity: Identity, now: datetime) -> AuditReply:
+    """The signed refusal. Raises `StatementError` for a reason that is no printable text of 1 to
+    200 characters."""
+    import unicodedata
+
+    from circuits.audit import AuditReply
+
+    said = {
+        "answer": "refusal",
+        "sealed_digest": None,
+        "reason": unicodedata.normalize("NFC", reason),
+    }
+    return AuditReply(format_version=1, answer=_signed(case, identity, now, said), sealed=None)
+
+
+def _signed(case: AuditCase, identity: Identity, now: datetime, said: dict[str, Any]) -> Any:
+    from circuits.audit import AuditAnswer
+    from circuits.signed import make_signed, signed_digest
+
+    return make_signed(
+        AuditAnswer,
+        identity.signing_key,
+        case_id=case.case_id,
+        case_digest=signed_digest(case),
+        optician_id=identity.optician_id,
+        answered_at=now,
+        **said,
+    )
+
+
+def _now() -> datetime:
+    from datetime import UTC, datetime
+
+    return datetime.now(UTC).replace(microsecond=0)
