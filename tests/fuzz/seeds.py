@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import base64
 
-from circuits.canonical import canonical_bytes
+from circuits.canonical import canonical_bytes, encode_base64url
 from circuits.claim import Claim
 from circuits.contract import load_sample
 from circuits.nomenclature import Nomenclature
 from circuits.opening import encode_line_opening
 from optician.claiming import Openings
 from optician.opening_file import open_line
+from scripts.golden import signed
 from scripts.golden.accepts import OPTICIANS
 from tests.fuzz.corpus import FOLDER, write_seed
 from tests.fuzz.mutators import pack
@@ -149,6 +150,34 @@ ATTRIBUTES = (
 )
 
 
+def _party_file(role: str) -> bytes:
+    keys = signed.party(role)
+    return canonical_bytes(
+        {
+            "format_version": 1,
+            "role": role,
+            "party_id": keys.optician_id,
+            "private_key": encode_base64url(keys.signing_key.private_bytes_raw()),
+        }
+    )
+
+
+def _publications() -> dict[str, bytes]:
+    documents = vector("signed-documents")
+    one = next(e["document"] for e in documents["accepts"] if e["kind"] == "publication")
+    rejects = {
+        f"reject-{entry['layer']}": entry["document"].encode()
+        for entry in documents["rejects"]
+        if entry["mutates"] == "publication"
+    }
+    return {
+        "one": one.encode(),
+        "list": f"[{one},\n{one}]".encode(),
+        "none": b"[]",
+        **rejects,
+    }
+
+
 def seeds() -> dict[str, dict[str, bytes]]:
     """Corpus → name → bytes."""
     whole, partial = _openings()
@@ -187,6 +216,8 @@ def seeds() -> dict[str, dict[str, bytes]]:
             name: canonical_bytes(vector(name)["sale"]) for name in ("line", "equipment-mixed")
         },
         "identity": {"first": OPTICIANS[0].encode()},
+        "party": {role: _party_file(role) for role in signed.PARTIES},
+        "publications": _publications(),
         "openings": whole,
         "archive": {"import": pack(list(members.files().items()))},
         "dbase": {"fiche": members.fiches, "histo": members.histos},

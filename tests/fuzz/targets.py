@@ -42,6 +42,14 @@ from circuits.notices import (
     verify_notice_signature,
 )
 from circuits.opening import decode_line_opening, encode_line_opening
+from circuits.publication import (
+    PUBLICATION_REASONS,
+    Publication,
+    parse_publications,
+    require_published,
+)
+from circuits.signed import decode_signed, encode_signed
+from circuits.trust import TRUST_REASONS, parse_trust
 from optician.claiming import Openings
 from optician.identity import Identity
 from optician.sale import parse_sale
@@ -61,6 +69,7 @@ from verifier_api.lpp.attributes import read_attributes
 from verifier_api.lpp.importing import import_lpp
 from verifier_api.lpp.tables import Table
 from verifier_api.openings import verify_line_opening
+from verifier_api.parties import Party
 from verifier_api.service.administration import RightEnd, RightsRequest, TokenRequest
 from verifier_api.service.cursors import decode_cursor
 from verifier_api.service.notices import Decision
@@ -493,6 +502,48 @@ def _identity() -> Run:
     return read
 
 
+def _party() -> Run:
+    def read(data: bytes) -> bool:
+        party = Party.parse(data)
+        again = Party.parse(party.encode())
+        _require(
+            (again.key_id, again.role, again.party_id)
+            == (party.key_id, party.role, party.party_id),
+            "key, role and name stay the same",
+        )
+        return True
+
+    return read
+
+
+def _publications() -> Run:
+    document = json.loads((GOLDEN / "signed-documents.json").read_text())
+    (golden,) = [entry for entry in document["accepts"] if entry["kind"] == "publication"]
+    made = decode_signed(Publication, golden["document"].encode())
+    entry = {
+        "role": "publisher",
+        "party_id": made.publisher_id,
+        "public_key": golden["public_key"],
+        "publishes": ["contract", "nomenclature"],
+    }
+    trust = parse_trust(canonical_bytes({"format_version": 1, "keys": [entry]}))
+
+    def read(data: bytes) -> bool:
+        for publication in parse_publications(data):
+            form = encode_signed(publication)
+            _require(decode_signed(Publication, form) == publication, "there is one form")
+            try:
+                require_published(publication, trust, made.published_at)
+            except ProofRejected as error:
+                reasons = TRUST_REASONS | PUBLICATION_REASONS
+                _require(error.reason in reasons, "the reason is a documented one")
+            else:
+                _require(publication == made, "none counts but one that was made")
+        return True
+
+    return read
+
+
 def _openings() -> Run:
     generators = generators_of(groups()[0])
 
@@ -583,6 +634,9 @@ ALL_TARGETS: dict[str, Target] = {
         Target("keys", "the list of opticians' keys", _keys, "keys"),
         Target("sale", "sales", _sale, "sale"),
         Target("identity", "the optician's key file", _identity, "identity"),
+        Target("party", "the key file of another party", _party, "party"),
+        Target("publications", "publications, and whether they count", _publications,
+               "publications"),
         Target("openings", "the openings that stay in the shop", _openings, "openings"),
         Target("archive", "CNAM's archive and its import", _archive, "archive", change_archive),
         Target("dbase", "dBase tables", _dbase, "dbase", change_bytes),
