@@ -6,9 +6,11 @@ import re
 
 import pytest
 
+from circuits.attestation import ATTESTATION_REASONS
 from circuits.audit import AUDIT_REASONS
 from circuits.notices import NOTICE_REASONS
 from optician.messages import (
+    ATTESTATION_PROBLEMS,
     AUDIT_PROBLEMS,
     MESSAGES,
     NEXT_STEPS,
@@ -17,6 +19,7 @@ from optician.messages import (
     PROBLEMS,
     in_language,
 )
+from verifier_api.attester.rules import REQUEST_REASONS
 from verifier_api.service.life import REASON_TITLES
 from verifier_api.web import problems
 
@@ -25,6 +28,7 @@ CATALOGUES = {
     "next steps": NEXT_STEPS,
     "problems": PROBLEMS,
     "problems of notices": NOTICE_PROBLEMS,
+    "problems of attestations": ATTESTATION_PROBLEMS,
     "problems of audits": AUDIT_PROBLEMS,
     "no next step": {"": NO_NEXT_STEP},
 }
@@ -51,6 +55,10 @@ def test_every_reason_against_an_answer_to_an_audit_is_told() -> None:
         *("opened_long_ago", "outcome_too_soon", "outcome_differs"),
     }
     assert set(AUDIT_PROBLEMS) == AUDIT_REASONS.keys() - of_auditors
+
+
+def test_every_reason_of_an_attester_and_against_an_attestation_is_told() -> None:
+    assert set(ATTESTATION_PROBLEMS) == {*REQUEST_REASONS, *ATTESTATION_REASONS}
 
 
 @pytest.mark.parametrize("name", CATALOGUES)
