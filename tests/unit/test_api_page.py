@@ -6,10 +6,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
+from circuits.audit import MAX_CASE_BYTES, MAX_OUTCOME_BYTES, MAX_REPLY_BYTES
 from circuits.claim import MAX_CLAIM_BYTES, encode_claim
 from circuits.contract import MAX_CONTRACT_BYTES
 from circuits.nomenclature import MAX_NOMENCLATURE_BYTES
@@ -20,19 +21,24 @@ from tests.support.web import TOKENS, Caller, Insurer, document_of_service, serv
 from verifier_api.judge import CLOCK_TOLERANCE, MAX_VALIDITY
 from verifier_api.service.access import SCOPES
 from verifier_api.service.administration import MAX_LABEL, MAX_RIGHTS
+from verifier_api.service.audits import CASE_STATES
 from verifier_api.service.life import REASON_TITLES, STATES
 from verifier_api.service.notices import MAX_NOTE
 from verifier_api.settings import Settings
 from verifier_api.web import administration, claims
 from verifier_api.web.problems import PROBLEMS
 from verifier_api.web.protocol import MAX_HEAD_BYTES
+from verifier_api.web.schemas import ClaimStep
 from verifier_api.web.server import KEEP_ALIVE_SECONDS
 
-IN_FILES = {"Claim", "Invoice", "Cancellation", "Contract", "Publication"}
+IN_FILES = {"Claim", "Invoice", "Cancellation", "Contract", "Publication"} | {
+    *("AuditCase", "AuditReply", "AuditOutcome"),
+}
 """Described in docs/files.md, to which the routes link."""
 
 PARTS_OF_FILES = {
     *("ClaimAmounts", "ClaimLine", "Floor", "RenewalMonths", "AttestationRule", "AuditRules"),
+    "AuditAnswer",
 }
 
 
@@ -106,7 +112,8 @@ def test_routes_have_their_parameters_bodies_and_answers(
         given = schema_of(operation["responses"]["200"]["content"])
         assert names(answer) == ({given} if given else names(answer) & {"BatchLine"}), route
         if wanted in IN_FILES:
-            assert f"(files.md#{str(wanted).lower()})" in body
+            anchor = re.sub(r"(?<!^)(?=[A-Z])", "-", str(wanted)).lower()
+            assert f"(files.md#{anchor})" in body
 
 
 def test_a_route_takes_tokens_of_the_scopes_that_the_page_names(
@@ -176,6 +183,15 @@ def test_every_state_is_in_the_diagram_and_in_the_table(page: str) -> None:
     assert all(state in diagram for state in STATES)
 
 
+def test_every_state_of_a_case_is_in_the_diagram_and_in_the_table(page: str) -> None:
+    text = section(page, "The life of an audit case")
+    assert list(rows(text)) == list(CASE_STATES)
+    diagram = text.split("```")[1]
+    assert all(state in diagram for state in CASE_STATES)
+    steps = {kind for kind in get_args(ClaimStep) if kind.startswith("audit_")}
+    assert steps | {"evidence_read"} <= names(text)
+
+
 def test_limits_are_those_of_the_code(page: str) -> None:
     text = section(page, "Limits")
     kibibytes = {
@@ -183,6 +199,9 @@ def test_limits_are_those_of_the_code(page: str) -> None:
         "claim; a line of a batch": MAX_CLAIM_BYTES,
         "invoice, cancellation, decision": MAX_NOTICE_BYTES,
         "contract": MAX_CONTRACT_BYTES,
+        "audit case": MAX_CASE_BYTES,
+        "audit answer with its seal": MAX_REPLY_BYTES,
+        "audit outcome": MAX_OUTCOME_BYTES,
         "publication": MAX_PUBLICATION_BYTES,
         "tokens, keys, rights": administration.MAX_REQUEST_BYTES,
     }

@@ -8,6 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from circuits.audit import (
+    AUDIT_REASONS,
+    AuditAnswer,
+    AuditCase,
+    AuditOutcome,
+    AuditReply,
+    Finding,
+)
 from circuits.claim import Claim, ClaimLine
 from circuits.contract import AttestationRule, AuditRules, Contract
 from circuits.document import StrictDocument
@@ -60,6 +68,10 @@ def table_keys(text: str) -> set[str]:
         ("Claim", [Claim, ClaimLine]),
         ("Invoice", [Invoice]),
         ("Cancellation", [Cancellation]),
+        ("Audit case", [AuditCase]),
+        ("Audit reply", [AuditReply, AuditAnswer]),
+        ("Audit outcome", [AuditOutcome]),
+        ("Audit finding", [Finding]),
         ("Contract", [Contract, AttestationRule, AuditRules]),
         ("Party key file", [_PartyFile]),
         ("Trust list", [_TrustFile, TrustedKey]),
@@ -113,6 +125,13 @@ def test_the_reasons_of_refusals_are_listed(page: str) -> None:
         sentence = re.search(r"[Rr]efused\s+with\s+((?:`\w+`(?:,| or)?\s*)+)", text)
         assert sentence is not None
         assert set(re.findall(r"`(\w+)`", sentence[1])) == codes
+
+
+def test_the_reasons_of_audits_are_listed(page: str) -> None:
+    text = section(page, "Audit case")
+    sentence = re.search(r"^What does not fit is refused.*?\n\n", text, re.MULTILINE | re.DOTALL)
+    assert sentence is not None
+    assert set(re.findall(r"`(\w+)`", sentence[0])) == set(AUDIT_REASONS)
 
 
 def test_a_verdict_has_the_keys_of_the_page(page: str) -> None:

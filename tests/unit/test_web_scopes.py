@@ -17,6 +17,7 @@ ANYBODY = frozenset(SCOPES)
 INSURER = frozenset({"reader", "auditor", "admin"})
 ADMIN = frozenset({"admin"})
 OPTICIAN = frozenset({"optician"})
+AUDITOR = frozenset({"auditor"})
 NOBODY_ASKED: frozenset[str] = frozenset()
 
 ROUTES: dict[tuple[str, str], frozenset[str]] = {
@@ -26,6 +27,13 @@ ROUTES: dict[tuple[str, str], frozenset[str]] = {
     ("POST", "/v1/claims/{claim_id}/invoice"): OPTICIAN,
     ("POST", "/v1/claims/{claim_id}/cancellation"): OPTICIAN,
     ("POST", "/v1/claims/{claim_id}/decision"): ADMIN,
+    ("POST", "/v1/audits"): AUDITOR,
+    ("GET", "/v1/audits"): ANYBODY,
+    ("GET", "/v1/audits/{case_id}"): ANYBODY,
+    ("POST", "/v1/audits/{case_id}/answer"): OPTICIAN,
+    ("GET", "/v1/audits/{case_id}/sealed"): AUDITOR,
+    ("POST", "/v1/audits/{case_id}/outcome"): AUDITOR,
+    ("GET", "/v1/claims/{claim_id}/evidence"): AUDITOR | ADMIN,
     ("POST", "/v1/proofs/verify"): ANYBODY,
     ("POST", "/v1/proofs/verify-batch"): ANYBODY,
     ("GET", "/v1/contracts"): ANYBODY,
@@ -90,6 +98,7 @@ def claim_to_refuse() -> Claim:
 def asked(caller: Caller, method: str, template: str) -> Asked:
     names = {
         "claim_id": examples.CLAIM_ID,
+        "case_id": examples.CASE_ID,
         "digest": examples.DIGEST,
         "regroupement": examples.CLASS,
         "token_id": examples.TOKEN_ID,

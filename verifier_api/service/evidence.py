@@ -47,8 +47,6 @@ def export_record(
     Raises `ServiceError`: "not_found" for a claim or a case of it that is none,
     "signing_key_missing".
     """
-    if signer is None:
-        raise ServiceError("signing_key_missing", NO_KEY)
     row = claims.find_claim(connection, claim_id)
     state = claims.claim_summary(connection, claim_id, step.instant)
     if row is None or state is None:
@@ -60,6 +58,8 @@ def export_record(
         if case_row is None or case_row.claim_id != claim_id:
             raise ServiceError("not_found", NO_CASE)
         audit = _audit_of(case_row)
+    if signer is None:
+        raise ServiceError("signing_key_missing", NO_KEY)
     if signer.party_id != claim.insurer_id:
         raise ServiceError("signing_key_missing", OTHER_KEY)
     version = step.snapshot.contracts.get(claim.contract_digest)
