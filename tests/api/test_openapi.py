@@ -14,6 +14,7 @@ from schemathesis.engine import StopReason, events, from_schema
 from schemathesis.python import asgi
 
 from circuits.attestation import Attestation, decode_submission
+from circuits.audit import AuditCase, AuditOutcome, decode_reply, encode_reply
 from circuits.canonical import canonical_bytes, encode_base64url
 from circuits.claim import Claim, claim_digest, decode_claim, encode_claim
 from circuits.contract import parse_contract
@@ -27,7 +28,9 @@ from circuits.notices import (
 from circuits.publication import Publication
 from circuits.signed import decode_signed, encode_signed
 from optician.notices import make_cancellation, make_invoice
+from tests.support import audits
 from tests.support import claims as samples
+from tests.support.publishing import party as publisher
 from tests.support.publishing import publication, write_trust
 from tests.support.tables import limits_table
 from tests.support.web import (
@@ -201,7 +204,7 @@ def test_every_operation_has_a_good_answer_and_it_fits_the_document(
     assert detail["document"] == network
 
     assert insurer.settings.trust is not None
-    write_trust(insurer.settings.trust)
+    write_trust(insurer.settings.trust, publisher().public_entry(), audits.party().public_entry())
     refresh(caller)
     for published in (samples.contract(), samples.nomenclature()):
         made = ask("POST", "/v1/publications", body=encode_signed(publication(published)))
@@ -269,6 +272,23 @@ def test_every_operation_has_a_good_answer_and_it_fits_the_document(
         parameters={"claim_id": early.claim_id},
         document={"decision": "grant", "note": "file 17"},
     )
+    case = audits.case_on(pair, opened_at=insurer.now)
+    about = {"case_id": case.case_id, "claim_id": pair.claim_id}
+    ask("POST", "/v1/audits", "auditor", body=encode_signed(case))
+    assert len(ask("GET", "/v1/audits", "optician", query="?state=open&limit=1")["audits"]) == 1
+    ask("GET", "/v1/audits/{case_id}", "optician", parameters=about)
+    reply = audits.reply_to(case, samples.identity())
+    path = "/v1/audits/{case_id}/answer"
+    ask("POST", path, "optician", parameters=about, body=encode_reply(reply))
+    sealed = ask("GET", "/v1/audits/{case_id}/sealed", "auditor", parameters=about)
+    assert sealed["sealed"] == reply.sealed
+    outcome = encode_signed(audits.outcome_of(case, reply.answer))
+    ask("POST", "/v1/audits/{case_id}/outcome", "auditor", parameters=about, body=outcome)
+    ask("GET", "/v1/audits/{case_id}", "reader", parameters=about)
+    path = "/v1/claims/{claim_id}/evidence"
+    told = ask("GET", path, "auditor", parameters=about, query=f"?case_id={case.case_id}")
+    assert told["audit"]["case"]["case_id"] == case.case_id
+
     for claim in expected:
         ask("GET", "/v1/claims/{claim_id}", "admin", parameters={"claim_id": claim.claim_id})
     ask("GET", "/metrics", "reader")
@@ -333,6 +353,9 @@ def test_the_examples_of_bodies_can_be_read(described: dict[str, Any]) -> None:
         "/v1/contracts": parse_contract,
         "/v1/nomenclatures": Nomenclature.parse,
         "/v1/publications": partial(decode_signed, Publication),
+        "/v1/audits": partial(decode_signed, AuditCase),
+        "/v1/audits/{case_id}/answer": decode_reply,
+        "/v1/audits/{case_id}/outcome": partial(decode_signed, AuditOutcome),
         "/v1/tokens": TokenRequest.model_validate_json,
         "/v1/keys": KeysRequest.model_validate_json,
         "/v1/rights": RightsRequest.model_validate_json,
