@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
 from circuits.canonical import encode_base64url
 from circuits.claim import encode_instant
@@ -24,6 +25,7 @@ from verifier_api.service.administration import add_contract, add_nomenclature
 from verifier_api.service.directory import Directory, Snapshot
 from verifier_api.service.errors import ServiceError
 from verifier_api.service.publications import add_publication
+from verifier_api.store.checks import check_database
 from verifier_api.store.database import Database
 from zk.errors import ProofRejected
 
@@ -327,3 +329,39 @@ def test_instants_are_those_of_the_records(database: Database) -> None:
     add(database, publication(CONTRACT), now=late)
     (row,) = records.rows(database, "publications")
     assert row["recorded_at"] == encode_instant(late) == "2020-10-07T23:59:59Z"
+
+
+# -- the database's own check -------------------------------------------------------------------
+
+
+def test_a_database_in_order_has_no_problems(database: Database) -> None:
+    add(database, publication(CONTRACT))
+    add(database, publication(TABLE))
+    assert check_database(database)["problems"] == []
+
+
+@pytest.mark.parametrize(
+    ("change", "problems"),
+    [
+        ("digest = 'A'", ["digest is not the document's", "its document is not there"]),
+        ("key_id = 'A'", ["key_id is not the document's"]),
+        ("kind = 'nomenclature'", ["kind is not the document's", "its document is not there"]),
+        ("publisher_id = 'another'", ["publisher_id is not the document's"]),
+        (
+            "in_force_from = '2020-07-02'",
+            ["in_force_from is not the document's", "its document is in force from another day"],
+        ),
+        ("document = x'7b7d'", ["the document is no publication"]),
+    ],
+)
+def test_a_row_that_is_not_its_document_is_found(
+    database: Database, change: str, problems: list[str]
+) -> None:
+    made = publication(CONTRACT)
+    add(database, made)
+    with database.write() as connection:
+        connection.execute(text(f"UPDATE publications SET {change}"))
+    digest = "A" if change == "digest = 'A'" else made.digest
+    assert check_database(database)["problems"] == [
+        {"where": "publications", "problem": f"{digest}: {problem}"} for problem in problems
+    ]

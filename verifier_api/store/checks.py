@@ -14,17 +14,30 @@ from sqlalchemy import Row, text
 from circuits.canonical import encode_base64url
 from circuits.claim import Claim, decode_claim, envelope_digest
 from circuits.notices import decode_cancellation, decode_invoice, notice_digest
+from verifier_api.store import attestations as attestations_store
 from verifier_api.store import claims as store
+from verifier_api.store import reference
+from verifier_api.store.attestation_checks import attestation_problems
 from verifier_api.store.audit_checks import audit_problems
 from verifier_api.store.database import SQLITE, Database
+from verifier_api.store.publication_checks import publication_problems
 from zk.errors import ZkError
 
 CHUNK = 500
 
-_USING = ("granted", "pending", "payable", "expired")
+_OVERDUE = store.ATTESTATION_OVERDUE
+_USING = ("granted", "pending", "payable", "expired", _OVERDUE)
 _NOTICE_OF_STATE = {"payable": "invoice", "cancelled": "cancellation"}
-_EVENT_OF_NOTICE = {"invoice": "invoiced", "cancellation": "cancelled", "decision": "decided"}
-_STATE_AFTER = {"invoiced": "payable", "cancelled": "cancelled", "expired": "expired"}
+_DECISIONS = {"decided": "decision", "attestation_decided": "attestation_decision"}
+_EVENT_OF_NOTICE = {"invoice": "invoiced", "cancellation": "cancelled"} | {
+    notice: event for event, notice in _DECISIONS.items()
+}
+_STATE_AFTER = {
+    "invoiced": "payable",
+    "cancelled": "cancelled",
+    "expired": "expired",
+    _OVERDUE: _OVERDUE,
+}
 _ANSWERED = ("claim_id", "claim_digest", "verdict", "reason")
 _COPIED = (
     *("claim_id", "optician_id", "contract_id", "statement", "beneficiary"),
@@ -45,6 +58,12 @@ def check_database(database: Database) -> dict[str, Any]:
             {"where": name, "problem": "its events are there, the claim is not"}
             for name in store.ids_without_claim(connection, CHUNK)
         ]
+        problems += [
+            {"where": name, "problem": "an attester's record stands behind several lines"}
+            for name in attestations_store.claims_that_share_a_record(connection, CHUNK)
+        ]
+        problems += publication_problems(connection)
+        contracts = {row.digest: bytes(row.document) for row in reference.contract_rows(connection)}
         sequence = 0
         while True:
             try:
@@ -65,6 +84,8 @@ def check_database(database: Database) -> dict[str, Any]:
             in_use += sum(owner in claims for owner in owners.values())
             taken = store.notices_of(connection, ids)
             happened = store.events_of(connection, ids)
+            duties = attestations_store.duties_by_claim(connection, ids)
+            given = attestations_store.attestations_by_claim(connection, ids)
             for row in rows:
                 count += 1
                 name = row.claim_id
@@ -72,6 +93,18 @@ def check_database(database: Database) -> dict[str, Any]:
                     {"where": name, "problem": problem}
                     for problem in _problems(
                         row, claims[name], owners, taken.get(name, {}), happened.get(name, [])
+                    )
+                ]
+                problems += [
+                    {"where": name, "problem": problem}
+                    for problem in attestation_problems(
+                        row,
+                        claims[name],
+                        duties.get(name, []),
+                        given.get(name, []),
+                        taken.get(name, {}),
+                        happened.get(name, []).count("attested"),
+                        contracts,
                     )
                 ]
             problems += audit_problems(connection, rows, claims)
@@ -143,8 +176,8 @@ def _life_problems(
         problems.append(f"commitments in use do not fit the state {row.state}")
     state = row.verdict
     for kind in happened:
-        if kind == "decided":
-            decision = taken.get("decision")
+        if kind in _DECISIONS:
+            decision = taken.get(_DECISIONS[kind])
             state = _read(decision.answer).get("state") if decision is not None else state
         state = _STATE_AFTER.get(kind, state)
     if state != row.state:
@@ -152,8 +185,14 @@ def _life_problems(
     notice = _NOTICE_OF_STATE.get(row.state)
     if notice is not None and notice not in taken:
         problems.append(f"{row.state} without {notice}")
-    for kind in sorted(set(taken) & set(_NOTICE_OF_STATE.values()) - {notice}):
+    # A claim that lacks an attestation may have had its invoice, and be refused then.
+    late = "attestation_decision" in taken
+    is_possible = row.state == _OVERDUE or (late and row.state == "refused")
+    expected = {notice, "invoice"} if is_possible else {notice}
+    for kind in sorted(set(taken) & set(_NOTICE_OF_STATE.values()) - expected):
         problems.append(f"{row.state} after {kind}")
+    if happened.count(_OVERDUE) != (row.state == _OVERDUE or late):
+        problems.append(f"{_OVERDUE} and its event are not there both, or neither")
     for kind, event in _EVENT_OF_NOTICE.items():
         if happened.count(event) != (kind in taken):
             problems.append(f"{kind} and its event are not there both, or neither")
@@ -168,7 +207,7 @@ def _notice_problems(row: Row[Any], kind: str, notice: Row[Any]) -> list[str]:
     """Of a decision only the digest; the other two are whole documents of the optician's."""
     document = bytes(notice.document)
     try:
-        if kind == "decision":
+        if kind in _DECISIONS.values():
             digest, about = hashlib.sha256(document).digest(), row.claim_digest
         else:
             decode = decode_invoice if kind == "invoice" else decode_cancellation
