@@ -116,7 +116,7 @@ def documented_codes(operation: dict[str, Any], status: int) -> set[str]:
 @pytest.mark.parametrize(
     "examples", [EXAMPLES, pytest.param(MANY_EXAMPLES, marks=pytest.mark.long)]
 )
-@pytest.mark.parametrize("token", ["admin", "optician", "reader", None])
+@pytest.mark.parametrize("token", ["admin", "optician", "auditor", "reader", None])
 def test_every_answer_is_a_documented_one(tried: Insurer, token: str | None, examples: int) -> None:
     configured = configuration(tried.headers(token), examples)
     schema = schemathesis.openapi.from_asgi("/openapi.json", tried.app, config=configured)
