@@ -95,10 +95,8 @@ def seal(plaintext: bytes, recipient: str, context: bytes) -> bytes:
     """
     if len(plaintext) > MAX_PLAINTEXT_BYTES:
         raise StatementError("seal: too long")
-    framed = len(plaintext).to_bytes(_LENGTH_BYTES, "big") + plaintext
-    padded = framed + bytes(-len(framed) % BLOCK_BYTES)
     try:
-        return _SUITE.encrypt(padded, require_recipient(recipient), info=_info(context))
+        return _SUITE.encrypt(_padded(plaintext), require_recipient(recipient), info=_info(context))
     except ValueError:  # an X25519 point of small order
         raise StatementError("recipient: not a public key") from None
 
@@ -112,10 +110,15 @@ def unseal(sealed: bytes, key: RecipientKey, context: bytes) -> bytes:
         raise _invalid() from None
     size = int.from_bytes(padded[:_LENGTH_BYTES], "big")
     plaintext = padded[_LENGTH_BYTES : _LENGTH_BYTES + size]
-    is_padding = len(padded) % BLOCK_BYTES == 0 and not any(padded[_LENGTH_BYTES + size :])
-    if len(plaintext) != size or not is_padding:
+    if len(plaintext) != size or padded != _padded(plaintext):
         raise _invalid()
     return plaintext
+
+
+def _padded(plaintext: bytes) -> bytes:
+    """The one form in which a text is sealed: its length, itself, zeros to the end of a block."""
+    framed = len(plaintext).to_bytes(_LENGTH_BYTES, "big") + plaintext
+    return framed + bytes(-len(framed) % BLOCK_BYTES)
 
 
 def _info(context: bytes) -> bytes:

@@ -270,8 +270,6 @@ def test_a_signature_under_another_tag_does_not_count() -> None:
         forged = given.model_copy(update={"signature": signature})
         reason = reason_of(trust().require_signed, forged, "attester", NAME, AT)
         assert reason == "signature_invalid"
-            reason_of(trust().require_signed, forged, "attester", NAME, AT) == "signature_invalid"
-        )
 
 
 def test_an_auditors_key_attests_nothing() -> None:
