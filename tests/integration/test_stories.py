@@ -21,8 +21,17 @@ from circuits.attestation import (
     attestation_purpose,
     encode_submission,
 )
-from circuits.canonical import encode_base64url
+from circuits.audit import (
+    AuditAnswer,
+    AuditReply,
+    audit_purpose,
+    encode_reply,
+    seal_opening,
+    sealed_digest,
+)
+from circuits.canonical import canonical_bytes, encode_base64url
 from circuits.claim import encode_instant
+from circuits.sealing import RecipientKey
 from circuits.signed import decode_signed, encode_signed, make_signed, signed_digest
 from optician.claiming import Openings
 from optician.identity import Identity
@@ -31,12 +40,14 @@ from tests.support import claims as samples
 from tests.support.office import Office
 from tests.support.server import fresh_store
 from tests.support.world import (
+    ANSWER_DAYS,
     ATTEST_DAYS,
     ATTESTER,
     BOTH,
     IN_FORCE_FROM,
     LENS,
     PUBLISHER,
+    SHOP,
     VALID_DAYS,
     Sold,
     World,
@@ -206,7 +217,7 @@ def reason_of(world: World, path: str, body: bytes, token: str | None = None) ->
     reply = world.server.ask("POST", path, token, body)
     assert reply.status in (404, 409, 422), reply.content
     problem = reply.json()
-    return str(problem["reason"] or problem["code"])
+    return str(problem.get("reason") or problem["code"])
 
 
 # -- attestations of something else ---------------------------------------------------------------
@@ -513,3 +524,232 @@ def test_an_attester_changes_its_key(world: World) -> None:
     world.attest(sold[2], records[2], "--force", *world.to_insurer())
     assert read_attestation(sold[2]).record == before.record
     world.trust()
+
+
+# -- audits --------------------------------------------------------------------------------------
+
+
+def papers_of(sold: Sold, line: int = 1, **changes: Any) -> dict[str, Any]:
+    """What the auditor's papers have, if they agree with what was sold but for ``changes``."""
+    item = sold.item(line)
+    return {"code": item["code"], "price_cents": item["price_cents"], **changes}
+
+
+def steps_of(world: World, case_id: str) -> list[str]:
+    return [entry["kind"] for entry in world.case(case_id)["history"]]
+
+
+def test_an_honest_sale_stands_an_audit(world: World) -> None:
+    sold = world.sell("at once", statement="equipment", lenses=(LENS, LENS))
+    for line in (1, 2):
+        world.attest(sold, world.record_of(sold, line), line=line)
+    world.submit(sold, *(attestation_file(sold, line) for line in (1, 2)))
+    case_id = world.open_case(sold, line=2)
+    listed = world.shop.done("audits", "list", *world.to_insurer())["audits"]
+    assert case_id in [entry["case_id"] for entry in listed]
+    shown = world.shop.done("audits", "show", case_id, *world.to_insurer())
+    assert (shown["line"], shown["slots"], shown["state"]) == (2, ["code", "price"], "open")
+    assert world.answer(sold, case_id)["state"] == "answered"
+    revealed = world.show(case_id)["revealed"]
+    assert revealed == papers_of(sold, 2)
+    told = world.conclude(case_id, papers_of(sold, 2))
+    assert (told["outcome"], told["cause"]) == ("consistent", "as_recorded")
+    steps = [kind for kind in steps_of(world, case_id) if kind != "evidence_read"]
+    assert steps == [
+        "audit_opened",
+        "audit_seen",
+        "audit_answered",
+        "audit_sealed_read",
+        "audit_concluded",
+    ]
+    world.evidence(case_id)
+    judged = world.judge()
+    assert (judged["shows"], judged["insurer"], judged["failed"]) == ("consistent", "agrees", None)
+    assert all(point["ok"] for point in judged["points"])
+    # The optician sees how it ended, and the other line stayed closed.
+    assert world.shop.done("audits", "show", case_id, *world.to_insurer())["outcome"] == (
+        "consistent"
+    )
+
+
+def test_an_audit_shows_a_wrong_code_to_everybody(world: World) -> None:
+    sold = world.sell("never", index=3)
+    world.submit(sold)
+    delivered = samples.nomenclature().class_rows(LENS, samples.DAY)[4].code
+    case_id = world.open_case(sold)
+    world.answer(sold, case_id)
+    told = world.conclude(case_id, papers_of(sold, code=delivered))
+    assert (told["outcome"], told["cause"]) == ("inconsistent", "differs_from_record")
+    data = world.evidence(case_id)
+    judged = world.judge()
+    assert (judged["shows"], judged["cause"]) == ("inconsistent", "differs_from_record")
+    # Nothing of it can be changed, nor can somebody rely on nobody.
+    other = data.replace(str(delivered).encode(), str(sold.item()["code"]).encode())
+    assert other != data
+    assert world.judge(other, code=1)["reason"] == "signature_invalid"
+    world.path("judge").joinpath("trust.json").write_text('{"format_version":1,"keys":[]}')
+    assert world.judge(data, code=1)["reason"] == "key_unknown"
+    world.trust("judge")
+
+
+def test_a_refused_and_an_ignored_audit_stay_unanswered(world: World) -> None:
+    refusing, ignoring = world.sell("never"), world.sell("never")
+    for sold in (refusing, ignoring):
+        world.submit(sold)
+    cases = [world.open_case(sold) for sold in (refusing, ignoring)]
+    told = world.shop.done(
+        *("audits", "refuse", cases[0], "--reason", "the customer objects", "--key", "shop.key"),
+        *world.to_insurer(),
+    )
+    assert told["state"] == "refused"
+    assert world.show(cases[0])["refusal"] == "the customer objects"
+    assert world.conclude(cases[0])["outcome"] == "unanswered"
+    world.evidence(cases[0])
+    judged = world.judge()
+    assert (judged["shows"], judged["cause"]) == ("unanswered", "refused")
+
+    early = world.audit("conclude", *world.conclusion_words(cases[1], None), code=2)
+    assert "still has time" in early["detail"]
+    reply = sealed_reply(world, ignoring, cases[1])
+    world.restart(days=ANSWER_DAYS, seconds=61)
+    path = f"/v1/audits/{cases[1]}/answer"
+    assert reason_of(world, path, encode_reply(reply)) == "audit_late"
+    told = world.answer(ignoring, cases[1], code=2)
+    wait_until(lambda: "audit_lapsed" in steps_of(world, cases[1]))
+    assert world.case(cases[1])["state"] == "lapsed"
+    assert world.conclude(cases[1])["cause"] == "lapsed"
+    world.evidence(cases[1])
+    judged = world.judge()
+    assert (judged["shows"], judged["cause"]) == ("unanswered", "lapsed")
+
+
+# -- answers that are none ----------------------------------------------------------------------
+
+
+def sealed_reply(
+    world: World, sold: Sold, case_id: str, *, line: int = 1, sealed: str | None = None,
+    purpose: str = "", reveal: tuple[str, ...] = BOTH, by: Office | None = None, **changes: Any,
+) -> AuditReply:  # fmt: skip
+    """What an optician could send for a case, whatever his command would do: the opening of any
+    line, or ``sealed``."""
+    generators = samples.generators()
+    case = world.case_document(case_id)
+    if sealed is None:
+        openings = Openings.parse(sold.shop.read(sold.openings_file), generators)
+        opening = open_line(
+            openings, line, list(reveal), purpose or audit_purpose(case), generators
+        )
+        sealed = seal_opening(opening, case)
+    identity = identity_of(by or sold.shop)
+    answer = make_signed(
+        AuditAnswer,
+        identity.signing_key,
+        **{
+            "case_id": case_id,
+            "case_digest": signed_digest(case),
+            "optician_id": identity.optician_id,
+            "answer": "opening",
+            "sealed_digest": sealed_digest(sealed),
+            "reason": None,
+            "answered_at": world.clock.now().replace(microsecond=0),
+            **changes,
+        },
+    )
+    return AuditReply(format_version=1, answer=answer, sealed=sealed)
+
+
+def test_an_answer_with_no_valid_opening_is_the_optician_s_own_lie(world: World) -> None:
+    """What the service cannot see, the auditor does, and he can show it to others."""
+    other_shop = world.other_shop()
+    sold = world.sell("never", statement="equipment", lenses=(LENS, LENS))
+    another = world.sell("never")
+    others = world.sell("never", shop=other_shop)
+    for one in (sold, another, others):
+        world.submit(one)
+    token = world.shop.read("shop.token").decode()
+    lies: dict[str, Callable[[str], AuditReply]] = {
+        "opening_other_line": lambda case: sealed_reply(world, sold, case, line=2),
+        "opening_other_claim": lambda case: sealed_reply(world, another, case),
+        "opening_other_purpose": lambda case: sealed_reply(world, sold, case, purpose="audit 1"),
+        "seal_invalid": lambda case: sealed_reply(
+            world, sold, case, sealed=encode_base64url(bytes(3000))
+        ),
+    }  # fmt: skip
+    lies["of another optician"] = lambda case: sealed_reply(world, others, case, by=world.shop)
+    for reason, lie in lies.items():
+        case_id = world.open_case(sold)
+        body = encode_reply(lie(case_id))
+        reply = world.server.ask("POST", f"/v1/audits/{case_id}/answer", token, body)
+        assert reply.status == 200, reply.content
+        shown = world.show(case_id)
+        expected = "opening_other_claim" if reason == "of another optician" else reason
+        assert (shown["is_valid"], shown["reason"]) == (False, expected)
+        told = world.conclude(case_id)
+        assert (told["outcome"], told["cause"]) == ("inconsistent", "opening_invalid")
+        if reason in ("opening_other_line", "seal_invalid"):
+            world.evidence(case_id)
+            judged = world.judge()
+            assert (judged["shows"], judged["cause"]) == ("inconsistent", "opening_invalid")
+
+
+def test_what_answers_no_case_is_refused_for_what_it_is(world: World) -> None:
+    other_shop = world.other_shop()
+    sold, another = world.sell("never"), world.sell("never")
+    for one in (sold, another):
+        world.submit(one)
+    case_id, other_case = world.open_case(sold), world.open_case(another)
+    path = f"/v1/audits/{case_id}/answer"
+    good = sealed_reply(world, sold, case_id)
+    unsealed = good.model_copy(update={"sealed": sealed_reply(world, sold, case_id).sealed})
+    expected = {
+        "audit_other_case": encode_reply(sealed_reply(world, another, other_case)),
+        "answer_other": encode_reply(unsealed),
+        "signature_invalid": encode_reply(good).replace(b'"answered_at":"20', b'"answered_at":"21'),
+        "optician_unknown": encode_reply(
+            sealed_reply(world, sold, case_id, by=other_shop, optician_id=SHOP)
+        ),
+    }
+    assert {reason: reason_of(world, path, body) for reason, body in expected.items()} == {
+        reason: reason for reason in expected
+    }
+    body = encode_reply(sealed_reply(world, sold, case_id, by=other_shop))
+    assert reason_of(world, path, body) == "audit_other_case"
+    theirs = other_shop.read("shop.token").decode()
+    assert reason_of(world, path, body, theirs) == "not_found"
+    token = world.shop.read("shop.token").decode()
+    assert world.server.ask("POST", path, token, encode_reply(good)).status == 200
+    again = sealed_reply(world, sold, case_id)
+    assert reason_of(world, path, encode_reply(again)) == "state_conflict"
+
+
+def test_an_optician_answers_no_case_that_his_auditor_did_not_sign(world: World) -> None:
+    """The insurer could put a case of its own into its answers: the command does not believe it."""
+    sold = world.sell("never")
+    world.submit(sold)
+    case_id = world.open_case(sold)
+    world.shop.folder.joinpath("nobody.json").write_text('{"format_version":1,"keys":[]}')
+    words = world.answer_words(sold, case_id)
+    words[words.index("trust.json")] = "nobody.json"
+    refused = world.shop.done(*words, code=2)
+    assert (refused["error"], "key_unknown" in refused["detail"]) == ("audit", True)
+    document = bytes(
+        world.store.sql("SELECT case_document FROM audits WHERE case_id = :case", case=case_id)[0][
+            0
+        ]
+    )
+    other = json.loads(document) | {"recipient": RecipientKey.generate().public}
+    for changed in (other, json.loads(document) | {"slots": ["code", "price", "correction"]}):
+        world.store.sql(
+            "UPDATE audits SET case_document = :document WHERE case_id = :case",
+            document=canonical_bytes(changed),
+            case=case_id,
+        )
+        refused = world.answer(sold, case_id, code=2)
+        assert (refused["error"], "signature_invalid" in refused["detail"]) == ("audit", True)
+        assert world.case(case_id)["state"] == "open"
+    world.store.sql(
+        "UPDATE audits SET case_document = :document WHERE case_id = :case",
+        document=document,
+        case=case_id,
+    )
+    assert world.answer(sold, case_id)["state"] == "answered"

@@ -36,6 +36,12 @@ KILLED = -signal.SIGKILL
 """Exit code of a command that stepped into a trap."""
 
 
+def told(end: Done, code: int = 0) -> Any:
+    """What a command with ``--json`` tells, which must have ended with that exit code."""
+    assert end.code == code, f"exit code {end.code}: {end.err}{end.out[-500:]}"
+    return json.loads((end.out or end.err).splitlines()[-1])
+
+
 class Office:
     """See module docstring. To be closed."""
 
@@ -97,15 +103,7 @@ class Office:
         folder: Path | None = None,
     ) -> Any:
         """`run` with ``--json``, which must end with that exit code: what it tells."""
-        end = self.run(*arguments, "--json", stdin=stdin, folder=folder)
-        assert end.code == code, f"{arguments[:2]}: {end.code}, {end.err}{end.out[-500:]}"
-        text = end.out or end.err
-        return json.loads(text.splitlines()[-1])
-
-    def refused(self, *arguments: str | Path) -> dict[str, Any]:
-        """The error of a command that must not be able to do what it is told (exit code 2)."""
-        told: dict[str, Any] = self.done(*arguments, code=2)
-        return told
+        return told(self.run(*arguments, "--json", stdin=stdin, folder=folder), code)
 
     def read(self, name: str) -> bytes:
         """A file of the folder."""

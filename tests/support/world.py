@@ -24,6 +24,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from circuits.audit import AuditCase
+from circuits.canonical import canonical_bytes
 from circuits.claim import Claim, decode_claim
 from circuits.contract import (
     AttestationRule,
@@ -36,11 +37,11 @@ from circuits.contract import (
 from circuits.signed import decode_signed
 from optician.client import ServiceClient
 from tests.support import claims as samples
-from tests.support.commands import ROOT
+from tests.support.commands import ROOT, Done
 from tests.support.ending import ending_with_us
 from tests.support.insurer import contract_bytes
 from tests.support.moved_clock import WallClock
-from tests.support.office import Office
+from tests.support.office import Office, told
 from tests.support.relay import Relay
 from tests.support.server import START_SECONDS, STOP_SECONDS, Reply, Store, start_server
 from tests.support.traps import Trap
@@ -411,37 +412,106 @@ class World:
     ) -> Any:
         """Ask the attester about a line; what the command tells. The attestation's file is ``out``,
         by default named after sale and line."""
-        return sold.shop.done(
+        return told(self.run_attest(sold, record, *more, line=line, out=out), code)
+
+    def run_attest(self, sold: Sold, record: str, *more: str, line: int = 1, out: str = "") -> Done:
+        """`attest` however it ends."""
+        return sold.shop.run(
             *("attest", sold.claim_file, "--openings", sold.openings_file, "--line", str(line)),
             *("--record", record, "--attester", ATTESTER, "--attester-url", self.attester.url),
             *("--key", "shop.key", "--out", out or f"{sold.name}.{line}.attestation.json"),
-            *("--reveal", "code,price", *more),
-            code=code,
+            *("--reveal", "code,price", "--json", *more),
         )
 
     def submit(self, sold: Sold, *attestations: str, code: int = 0) -> Any:
         """Send a claim, with attestations; what the command tells."""
-        given = [word for name in attestations for word in ("--attestation", name)]
-        return sold.shop.done("submit", sold.claim_file, *given, *self.to_insurer(), code=code)
+        return told(self.run_submit(sold, *attestations), code)
 
-    # -- the auditor ----------------------------------------------------------------------------
-
-    def open_case(self, sold: Sold, *, line: int = 1, slots: str = "code,price") -> str:
-        """Open a case about a line; its id."""
-        told = self.audit(
-            *("open", sold.claim_id, "--line", str(line), "--slots", slots, "--ground", GROUND),
-            *("--answer-days", str(ANSWER_DAYS), "--keep-days", str(KEEP_DAYS)),
-            *("--key", "auditor.key", "--vault", "vault", *self.to_insurer("auditor.token")),
+    def run_submit(self, sold: Sold, *words: str) -> Done:
+        """`submit` however it ends; ``words`` are files of attestations, then options."""
+        files = [word for word in words if word.endswith(".json")]
+        given = [word for name in files for word in ("--attestation", name)]
+        options = [word for word in words if word not in files]
+        return sold.shop.run(
+            *("submit", sold.claim_file, *given, *self.to_insurer(), "--json", *options)
         )
-        return str(told["case_id"])
 
-    def audit(self, *arguments: str, code: int = 0) -> Any:
-        """One of the auditor's commands; what it tells."""
-        return self.auditor.done("auditor", *arguments, code=code)
+    # -- audits -----------------------------------------------------------------------------------
+
+    def run_audit(self, command: str, *words: str) -> Done:
+        """One of the auditor's commands, on his vault, however it ends."""
+        return self.auditor.run("auditor", command, *words, "--vault", "vault", "--json")
+
+    def audit(self, command: str, *words: str, code: int = 0) -> Any:
+        """The same; what it tells."""
+        return told(self.run_audit(command, *words), code)
+
+    def to_service(self) -> tuple[str, ...]:
+        """The options with which the auditor asks the insurer, and believes him."""
+        return (*self.to_insurer("auditor.token"), "--trust", "trust.json")
+
+    def opening_words(self, sold: Sold, line: int = 1, slots: str = "code,price") -> list[str]:
+        """What `auditor open` is told."""
+        return [
+            *(sold.claim_id, "--line", str(line), "--slots", slots, "--ground", GROUND),
+            *("--answer-days", str(ANSWER_DAYS), "--keep-days", str(KEEP_DAYS)),
+            *("--key", "auditor.key", *self.to_service()),
+        ]
+
+    def open_case(self, sold: Sold, line: int = 1, slots: str = "code,price") -> str:
+        """Open a case about a line; its id."""
+        return str(self.audit("open", *self.opening_words(sold, line, slots))["case_id"])
+
+    def answer_words(self, sold: Sold, case_id: str) -> list[str]:
+        """What the optician's command is told."""
+        return [
+            *("audits", "answer", case_id, "--openings", sold.openings_file, "--key", "shop.key"),
+            *("--trust", "trust.json", *self.to_insurer()),
+        ]
+
+    def answer(self, sold: Sold, case_id: str, code: int = 0) -> Any:
+        """The optician answers a case about a sale; what his command tells."""
+        return sold.shop.done(*self.answer_words(sold, case_id), code=code)
+
+    def show(self, case_id: str) -> Any:
+        """What the auditor's tool shows of an answer."""
+        return self.audit("show", case_id, *self.to_service())
+
+    def conclusion_words(self, case_id: str, papers: dict[str, Any] | None) -> list[str]:
+        """What `auditor conclude` is told, with what the auditor's papers have."""
+        words = [case_id, "--key", "auditor.key", *self.to_service()]
+        if papers is None:
+            return words
+        file = f"{case_id}.papers.json"
+        (self.auditor.folder / file).write_text(json.dumps(papers))
+        return [*words, "--papers", file, "--source", "order of the supplier"]
+
+    def conclude(self, case_id: str, papers: dict[str, Any] | None = None) -> Any:
+        """End a case; what the command tells."""
+        return self.audit("conclude", *self.conclusion_words(case_id, papers))
+
+    def evidence(self, case_id: str) -> bytes:
+        """The auditor's evidence, also given to the third party."""
+        file = f"{case_id}.evidence.json"
+        words = ("--key", "auditor.key", "--out", file, *self.to_service())
+        self.audit("evidence", case_id, *words)
+        data = self.auditor.read(file)
+        (self.path("judge") / "evidence.json").write_bytes(data)
+        return data
+
+    def judge(self, data: bytes | None = None, *, code: int = 0) -> Any:
+        """What a third party finds, who has the evidence, a trust list of his own, the public
+        table, and nothing else."""
+        where = self.path("judge")
+        if data is not None:
+            (where / "evidence.json").write_bytes(data)
+        (where / "table.json").write_bytes(samples.nomenclature().to_bytes())
+        words = ("evidence.json", "--trust", "trust.json", "--nomenclature", "table.json")
+        return self.command("judge", "check-evidence", *words, code=code)
 
     def case_document(self, case_id: str) -> AuditCase:
         """A case as the auditor signed it."""
-        return decode_signed(AuditCase, json.dumps(self.case(case_id)["case"]).encode())
+        return decode_signed(AuditCase, canonical_bytes(self.case(case_id)["case"]))
 
 
 class AttesterProcess:
