@@ -197,14 +197,17 @@ def open_reply(
 # -- the end ----------------------------------------------------------------------------------
 
 
-def unanswered_cause(audit: RecordedAudit, now: datetime) -> Literal["refused", "lapsed"] | None:
+def unanswered_cause(
+    audit: RecordedAudit, exported_at: datetime
+) -> Literal["refused", "lapsed"] | None:
     """Why nothing was opened; None if something can be.
 
+    ``exported_at`` is the record's: by the insurer's clock, which is the one that takes answers.
     Raises `StatementError` while the optician still has time.
     """
     if audit.answer is not None:
         return "refused" if audit.answer.answer == "refusal" else None
-    if now <= audit.case.answer_by:
+    if exported_at <= audit.case.answer_by:
         raise StatementError("audit case: the optician has not answered, and still has time")
     return "lapsed"
 

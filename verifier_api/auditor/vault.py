@@ -161,6 +161,11 @@ class StoredCase:
         data = canonical_bytes(conclusion.model_dump(mode="json"))
         write_output(str(self.folder / "conclusion.json"), data, secret=True)
 
+    def discard_conclusion(self) -> None:
+        """Destroy a conclusion whose outcome the service has refused."""
+        if not self._has("concluded.json"):
+            _destroy(self.folder / "conclusion.json")
+
     def erase(self, at: datetime) -> bool:
         """Destroy the case's secrets; whether there were any.
 
@@ -177,9 +182,10 @@ class StoredCase:
             write_output(str(self.folder / "erased.json"), data, secret=True)
         for path in held:
             _destroy(path)
-        # Also what a kill left half written.
-        for path in self.folder.glob(".*"):
-            _destroy(path)
+        # Also what a kill left half written: of other files it may be a second name.
+        for name in SECRETS:
+            for path in self.folder.glob(f".{name}.*"):
+                _destroy(path)
         return bool(held)
 
     # -- helpers ----------------------------------------------------------------------------

@@ -31,9 +31,9 @@ from zk.errors import ProofRejected
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from circuits.audit import AuditReply
+    from circuits.audit import AuditOutcome, AuditReply
     from circuits.opening import SlotName
-    from verifier_api.auditor.client import AuditorClient
+    from verifier_api.auditor.client import AuditorClient, CaseFacts
     from verifier_api.auditor.conclude import Opened
     from verifier_api.auditor.vault import Conclusion, StoredCase, Vault
     from verifier_api.evidence.documents import Record
@@ -241,7 +241,7 @@ def _tell_no_answer(
     head = f"{stored.case.case_id}  {stored.case.claim_id} line {stored.case.line}"
     if answer is not None:
         line = f"refused     {head}  {answer.reason}"
-    elif _now() > stored.case.answer_by:
+    elif record.exported_at > stored.case.answer_by:
         line = f"lapsed      {head}"
     else:
         line = f"open        {head}  answer by {_moment(stored.case.answer_by)}"
@@ -301,8 +301,7 @@ def conclude(
             if conclusion is None:
                 raise CommandError("vault", "the conclusion was erased by another process")
             outcome = conclusion.outcome
-            with _keeping("the outcome is in the vault; the same command sends it again"):
-                facts = client.conclude(outcome, stored.case)
+            facts = _send_outcome(client, stored, outcome)
             stored.mark_concluded(facts.concluded_at or _now())
         tell(
             as_json,
@@ -312,6 +311,18 @@ def conclude(
                 f"{outcome.outcome}: {SHOWN[outcome.cause]}"
             ],
         )
+
+
+def _send_outcome(client: AuditorClient, stored: StoredCase, outcome: AuditOutcome) -> CaseFacts:
+    from console.calls import ServiceProblem
+
+    try:
+        with _keeping("the outcome is in the vault; the same command sends it again"):
+            return client.conclude(outcome, stored.case)
+    except ServiceProblem as error:
+        if error.code == "audit_refused":  # so it is not on record, and another one may be
+            stored.discard_conclusion()
+        raise
 
 
 def _conclude(
@@ -333,7 +344,7 @@ def _conclude(
     auditor = _auditor(key_file, stored)
     case, now = stored.case, _now()
     record, reply = _fetch(client, stored, trust_file)
-    cause = unanswered_cause(recorded_audit(record, case), now)
+    cause = unanswered_cause(recorded_audit(record, case), record.exported_at)
     if cause is not None:
         if compared or source is not None:
             raise UsageError("nothing was opened: there is nothing to compare papers with")
