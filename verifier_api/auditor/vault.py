@@ -8,7 +8,7 @@
 
 A folder appears whole, and so does every file (mode 0600), flushed to the disk before anything is
 sent: whenever the program is killed, what was sent is there, and what is there can be sent again as
-it was. Nothing is ever replaced.
+it was. Nothing is ever replaced; only an outcome that the service refused is taken back.
 """
 
 from __future__ import annotations
