@@ -11,7 +11,7 @@ import json
 import shutil
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from itertools import combinations
 from pathlib import Path
@@ -23,14 +23,18 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from sqlalchemy import Connection
 
+from circuits.attestation import Attestation, Duty
 from circuits.canonical import canonical_bytes
 from circuits.claim import Claim, encode_instant
+from circuits.contract import Contract
 from circuits.notices import encode_cancellation, encode_invoice
+from circuits.signed import signed_digest
 from optician.notices import make_cancellation, make_invoice
-from tests.support import records
+from tests.support import attesting, records
 from tests.support.records import ADULT, CHILD, STRANGER
 from verifier_api.service.access import Principal
 from verifier_api.service.administration import add_rights
+from verifier_api.service.attestations import take_attestation
 from verifier_api.service.directory import RegisteredKey, Snapshot
 from verifier_api.service.errors import ServiceError
 from verifier_api.service.notices import (
@@ -46,9 +50,25 @@ from verifier_api.store import claims as store
 from verifier_api.store.checks import check_database
 from verifier_api.store.claims import ClaimFilter
 
-CONTRACT = records.contract()
+BOTH = (attesting.LAB, attesting.OTHER_LAB)
+CONTRACTS = {
+    "nothing": records.contract(),
+    "later": records.contract(
+        attestations=(
+            attesting.rule("VM4", within_days=60),
+            attesting.rule("VM4", within_days=120, slots=("code", "price"), attesters=BOTH),
+        )
+    ),
+    "at once": records.contract(
+        attestations=(attesting.rule("VM4"), attesting.rule("VM4", within_days=90, attesters=BOTH))
+    ),
+}
+"""By what they want attested, of the first and the last line of every claim."""
+
 MONTHS = {ADULT: 24, CHILD: 12}
 GRANT = timedelta(days=90)
+"""Of every contract; attestations are due before, with and after the end of a grant."""
+
 VALIDITY = timedelta(days=30)
 DAYS = [date(year, 10, day) for year in (2018, 2019, 2020) for day in (4, 5, 6)]
 """Few days of service, a period and a day more or less apart."""
@@ -65,6 +85,8 @@ KEY = RegisteredKey(
     None,
 )
 KEYS = Snapshot(0, [], [], {KEY.key_id: KEY}, {})
+FREE = ("refused", "cancelled")
+COUNTING = ("granted", "payable", "attestation_overdue")
 BAD_PROOF = ProofVerdict("proof_invalid", "", records.CIRCUIT)
 
 
@@ -72,19 +94,51 @@ BAD_PROOF = ProofVerdict("proof_invalid", "", records.CIRCUIT)
 
 
 @dataclass
+class Want:
+    """That a line be attested; ``due`` once there is a last instant for it."""
+
+    duty: Duty
+    due: datetime | None = None
+    is_met: bool = False
+
+    def is_late(self, now: datetime) -> bool:
+        return self.due is not None and self.due < now
+
+
+@dataclass
 class Life:
-    """What the model knows of a claim. ``taken`` are notices by kind: bytes and answer."""
+    """What the model knows of a claim. ``taken`` are notices by kind: bytes and answer; ``given``
+    attestations with their answers."""
 
     claim: Claim
+    contract: Contract
     answer: str
     state: str
     deadline: datetime | None = None
     is_decided: bool = False
+    is_waived: bool = False
+    wants: list[Want] = field(default_factory=list)
     taken: dict[str, tuple[bytes, dict[str, Any]]] = field(default_factory=dict)
+    given: list[tuple[Attestation, dict[str, Any] | None]] = field(default_factory=list)
 
     def state_at(self, now: datetime) -> str:
-        is_over = self.deadline is not None and self.deadline < now
-        return "expired" if is_over else self.state
+        ends = []
+        if self.deadline is not None and self.deadline < now:
+            ends.append((self.deadline, 1, "expired"))
+        by = self.attest_by()
+        if self.state in ("granted", "payable") and by is not None and by < now:
+            ends.append((by, 0, "attestation_overdue"))
+        return min(ends)[2] if ends else self.state
+
+    def attest_by(self) -> datetime | None:
+        due = [want.due for want in self.wants if want.due is not None and not want.is_met]
+        return None if self.is_waived else min(due, default=None)
+
+    def begin(self, now: datetime) -> None:
+        """The claim is granted."""
+        for want in self.wants:
+            if want.duty.within_days is not None:
+                want.due = now + timedelta(days=want.duty.within_days)
 
     def is_equipment(self) -> bool:
         return self.claim.statement != "line"
@@ -110,6 +164,8 @@ class Sent:
     has_ground: bool
     is_refused: bool
     is_proof_bad: bool
+    wants: str
+    brings: str
 
 
 SENT = st.builds(
@@ -123,7 +179,24 @@ SENT = st.builds(
     has_ground=st.booleans(),
     is_refused=st.sampled_from([False] * 9 + [True]),
     is_proof_bad=st.sampled_from([False] * 9 + [True]),
+    wants=st.sampled_from([*CONTRACTS, "later", "at once"]),
+    brings=st.sampled_from(["nothing", "nothing", "all", "all", "forged", "replayed"]),
 )
+
+
+def duties_of(claim: Claim, contract: Contract) -> tuple[Duty, ...]:
+    """What every rule of the contract asks of the first and the last line."""
+    return tuple(
+        Duty(line, place, rule.attesters, rule.slots, rule.within_days)
+        for line in sorted({1, len(claim.lines)})
+        for place, rule in enumerate(contract.attestations)
+    )
+
+
+def forged(attestation: Attestation) -> Attestation:
+    """With the signature of another one."""
+    other = attesting.attestation(records.claim(statement="line"))
+    return attestation.model_copy(update={"signature": other.signature})
 
 
 class LifeOfClaims(RuleBasedStateMachine):
@@ -142,6 +215,8 @@ class LifeOfClaims(RuleBasedStateMachine):
             add_rights(connection, rights, "test", self.now)
         self.lives: dict[str, Life] = {}
         self.made: list[Claim] = []
+        self.turned_away: list[tuple[Sent, Claim]] = []
+        self.records: dict[tuple[str, str], tuple[str, int]] = {}
 
     def teardown(self) -> None:
         self.the_database_is_checked()
@@ -152,25 +227,90 @@ class LifeOfClaims(RuleBasedStateMachine):
 
     @rule(batch=st.lists(SENT, min_size=1, max_size=3))
     def claims_come_together(self, batch: list[Sent]) -> None:
-        claims = [self.claim_of(sent) for sent in batch]
-        items = [
-            records.examined(
+        self.claims_come([(sent, self.claim_of(sent)) for sent in batch])
+
+    @precondition(lambda self: self.turned_away)
+    @rule(number=st.integers(0, 50), brings=st.sampled_from(["nothing", "all", "all", "forged"]))
+    def what_was_turned_away_comes_again(self, number: int, brings: str) -> None:
+        sent, claim = self.turned_away.pop(number % len(self.turned_away))
+        self.claims_come([(replace(sent, brings=brings), claim)])
+
+    def claims_come(self, batch: list[tuple[Sent, Claim]]) -> None:
+        items, brought = [], []
+        for sent, claim in batch:
+            attestations = self.attestations_of(sent, claim)
+            brought.append(attestations)
+            made = records.examined(
                 claim,
                 refusal=("signature_invalid", "") if sent.is_refused else None,
                 proof=BAD_PROOF if sent.is_proof_bad else None,
+                of_contract=CONTRACTS[sent.wants],
             )
-            for sent, claim in zip(batch, claims, strict=True)
-        ]
+            duties = duties_of(claim, CONTRACTS[sent.wants])
+            items.append(replace(made, duties=duties, attestations=tuple(attestations)))
         with self.database.write() as connection:
-            answers = record_claims(connection, items, self.now)
-        for sent, claim, answer in zip(batch, claims, answers, strict=True):
+            answers = record_claims(connection, items, self.now, attesting.TRUST)
+        for (sent, claim), attestations, answer in zip(batch, brought, answers, strict=True):
+            verdict, reason = self.expected(sent, claim)
+            problem = None
+            if verdict != "refused":
+                problem = self.problem_of(sent, claim, attestations)
+            if problem is not None:
+                assert isinstance(answer, ServiceError)
+                assert (answer.code, answer.reason) == ("attestation_refused", problem)
+                self.turned_away.append((sent, claim))
+                continue
             assert isinstance(answer, str)
             told = json.loads(answer)
-            verdict, reason = self.expected(sent, claim)
             assert (told["verdict"], told["reason"]) == (verdict, reason)
             deadlines = {"granted": self.now + GRANT, "pending": claim.expires_at}
-            deadline = deadlines.get(verdict)
-            self.lives[claim.claim_id] = Life(claim, answer, verdict, deadline)
+            life = Life(claim, CONTRACTS[sent.wants], answer, verdict, deadlines.get(verdict))
+            self.lives[claim.claim_id] = life
+            if verdict != "refused":
+                life.wants = [Want(duty) for duty in duties_of(claim, life.contract)]
+                for attestation in attestations:
+                    self.is_given(life, attestation, None)
+                if verdict == "granted":
+                    life.begin(self.now)
+            by = life.attest_by()
+            assert told["attest_by"] == (by and encode_instant(by))
+
+    def attestations_of(self, sent: Sent, claim: Claim) -> list[Attestation]:
+        """What comes with the claim: code and price of every line that the contract asks about."""
+        if sent.brings == "nothing":
+            return []
+        made = []
+        for line in sorted({1, len(claim.lines)}):
+            more = self.replayed() if sent.brings == "replayed" and line == 1 else {}
+            made.append(
+                attesting.attestation(claim, line, attested=("code", "price"), at=self.now, **more)
+            )
+        return [forged(entry) for entry in made] if sent.brings == "forged" else made
+
+    def replayed(self) -> dict[str, Any]:
+        """A record that stands behind a line, if there is any."""
+        return {"record": next(reversed(self.records))[1]} if self.records else {}
+
+    def problem_of(self, sent: Sent, claim: Claim, brought: list[Attestation]) -> str | None:
+        """Why a claim that would be granted or pending is not recorded."""
+        if brought and sent.wants == "nothing":
+            return "attester_unknown"
+        if sent.brings == "forged":
+            return "signature_invalid"
+        for attestation in brought:
+            line = claim.claim_id, attestation.line
+            if self.records.get((attesting.LAB, attestation.record), line) != line:
+                return "attestation_replayed"
+        return "attestation_missing" if sent.wants == "at once" and not brought else None
+
+    def is_given(self, life: Life, attestation: Attestation, answer: dict[str, Any] | None) -> None:
+        """The attestation was taken."""
+        record = attestation.attester_id, attestation.record
+        self.records[record] = life.claim.claim_id, attestation.line
+        life.given.append((attestation, answer))
+        for want in life.wants:
+            if want.duty.is_met_by(attestation) and not want.is_late(self.now):
+                want.is_met = True
 
     def claim_of(self, sent: Sent) -> Claim:
         lines = [records.commitment() for _ in range(1 if sent.statement == "line" else 3)]
@@ -212,7 +352,7 @@ class LifeOfClaims(RuleBasedStateMachine):
         return {
             line.commitment: name
             for name, life in self.lives.items()
-            if life.state in ("granted", "pending", "payable", "expired")
+            if life.state not in FREE
             for line in life.claim.lines
         }
 
@@ -222,7 +362,7 @@ class LifeOfClaims(RuleBasedStateMachine):
             for life in self.lives.values()
             if life.claim.beneficiary == beneficiary
             and life.is_equipment()
-            and life.state_at(self.now) in ("granted", "payable")
+            and life.state_at(self.now) in COUNTING
         ]
 
     def chosen(self, number: int) -> Life:
@@ -236,8 +376,9 @@ class LifeOfClaims(RuleBasedStateMachine):
     def the_same_comes_again(self, number: int) -> None:
         life = self.chosen(number)
         item = records.examined(life.claim, refusal=("expired", "whatever holds today"))
+        other = replace(item, attestations=(forged(attesting.attestation(life.claim)),))
         with self.database.write() as connection:
-            assert record_claims(connection, [item, item], self.now) == [life.answer] * 2
+            assert record_claims(connection, [item, other], self.now) == [life.answer] * 2
 
     @precondition(lambda self: self.lives)
     @rule(number=st.integers(0, 50))
@@ -305,9 +446,89 @@ class LifeOfClaims(RuleBasedStateMachine):
             life,
             "decision",
             data,
-            {"pending": "granted" if decision == "grant" else "refused"},
-            lambda connection, step: take_decision(connection, step, made, data, CONTRACT),
+            {
+                "pending": "granted" if decision == "grant" else "refused",
+                "attestation_overdue": self.after_neglect(life, decision),
+            },
+            lambda connection, step: take_decision(connection, step, made, data, life.contract),
         )
+
+    def after_neglect(self, life: Life, decision: str) -> str:
+        if decision == "refuse":
+            return "refused"
+        return "payable" if "invoice" in life.taken else "granted"
+
+    @precondition(lambda self: self.lives)
+    @rule(
+        number=st.integers(0, 200),
+        is_last_line=st.booleans(),
+        attested=st.sampled_from([("code",), ("code", "price"), ("price",)]),
+        by=st.sampled_from([attesting.LAB, attesting.LAB, attesting.OTHER_LAB]),
+        is_replayed=st.sampled_from([False] * 5 + [True]),
+    )
+    def an_attestation_comes(
+        self, number: int, is_last_line: bool, attested: Any, by: str, is_replayed: bool
+    ) -> None:
+        life = self.chosen(number)
+        made = attesting.attestation(
+            life.claim,
+            len(life.claim.lines) if is_last_line else 1,
+            by=by,
+            attested=attested,
+            at=self.now,
+            **(self.replayed() if is_replayed else {}),
+        )
+        if made in [entry for entry, _ in life.given]:  # of the same second and record
+            return
+        expected = self.fate_of(life, made)
+        if expected is not None:
+            with pytest.raises(ServiceError) as caught:
+                self.attest(life, made)
+            assert (caught.value.code, caught.value.reason) == expected
+            return
+        answer = self.attest(life, made)
+        self.is_given(life, made, answer)
+        by_now = life.attest_by()
+        assert answer["state"] == life.state_at(self.now)
+        assert answer["attest_by"] == (by_now and encode_instant(by_now))
+        missing = [] if life.is_waived else [want for want in life.wants if not want.is_met]
+        assert [(entry["line"], entry["due_at"]) for entry in answer["missing"]] == [
+            (want.duty.line, want.due and encode_instant(want.due)) for want in missing
+        ]
+
+    def fate_of(self, life: Life, made: Attestation) -> tuple[str, str | None] | None:
+        """Code and reason of the refusal, if it is refused."""
+        if life.state_at(self.now) in ("refused", "cancelled", "expired"):
+            return "state_conflict", None
+        asked = [want for want in life.wants if want.duty.line == made.line]
+        if not any(made.attester_id in want.duty.attesters for want in asked):
+            return "attestation_refused", "attester_unknown"
+        met = [want for want in asked if want.duty.is_met_by(made)]
+        if not met:
+            return "attestation_refused", "attestation_incomplete"
+        line = life.claim.claim_id, made.line
+        if self.records.get((made.attester_id, made.record), line) != line:
+            return "attestation_refused", "attestation_replayed"
+        wanted = [want for want in met if not want.is_met] or met
+        if all(want.is_late(self.now) for want in wanted):
+            return "attestation_refused", "attestation_late"
+        return None
+
+    def attest(self, life: Life, made: Attestation) -> dict[str, Any]:
+        step = Step(life.claim.claim_id, SHOP, KEYS, self.now)
+        with self.database.write() as connection:
+            answer = take_attestation(connection, step, made, life.contract, attesting.TRUST)
+        told: dict[str, Any] = json.loads(answer)
+        return told
+
+    @precondition(lambda self: any(life.given for life in self.lives.values()))
+    @rule(number=st.integers(0, 50))
+    def the_same_attestation_comes_again(self, number: int) -> None:
+        given = [(life, *entry) for life in self.lives.values() for entry in life.given]
+        life, made, answer = given[number % len(given)]
+        told = self.attest(life, made)
+        assert answer is None or told == answer
+        assert told["attestation_digest"] == signed_digest(made)
 
     def take(
         self,
@@ -320,7 +541,10 @@ class LifeOfClaims(RuleBasedStateMachine):
         """The notice is taken from the states that ``following`` lists, once, and repeated."""
         principal = ADMIN if kind == "decision" else SHOP
         step = Step(life.claim.claim_id, principal, KEYS, self.now)
-        is_again = kind in life.taken
+        was = life.state_at(self.now)
+        # A decision on a missing attestation is another one than that on a pending claim.
+        is_of_neglect = kind == "decision" and was == "attestation_overdue"
+        is_again = kind in life.taken and not is_of_neglect
         is_allowed = life.state_at(self.now) in following
         with self.database.write() as connection:
             if life.taken[kind][0] != data if is_again else not is_allowed:
@@ -332,9 +556,15 @@ class LifeOfClaims(RuleBasedStateMachine):
         if is_again:
             assert life.taken[kind][1] == answer
             return
-        life.state = following[life.state_at(self.now)]
+        life.state = following[was]
         assert answer["state"] == life.state
         life.deadline = self.now + GRANT if life.state == "granted" else None
+        if is_of_neglect:
+            life.is_waived = True
+        elif life.state == "granted":
+            life.begin(self.now)
+        elif life.state != "payable":
+            life.is_waived = True
         life.is_decided |= kind == "decision"
         life.taken[kind] = data, answer
 
@@ -348,15 +578,17 @@ class LifeOfClaims(RuleBasedStateMachine):
     @rule()
     def the_service_sweeps(self) -> None:
         with self.database.write() as connection:
-            swept = store.expire_overdue(connection, encode_instant(self.now))
-        over = [
-            life
-            for life in self.lives.values()
-            if life.state != "expired" and life.state_at(self.now) == "expired"
-        ]
-        assert swept == len(over)
-        for life in over:
-            life.state, life.deadline = "expired", None
+            expired = store.expire_overdue(connection, encode_instant(self.now))
+            overdue = store.mark_attestations_overdue(connection, encode_instant(self.now))
+        for state, swept in (("expired", expired), ("attestation_overdue", overdue)):
+            over = [
+                life
+                for life in self.lives.values()
+                if life.state != state and life.state_at(self.now) == state
+            ]
+            assert swept == len(over)
+            for life in over:
+                life.state, life.deadline = state, None
 
     @rule()
     def the_database_is_checked(self) -> None:
@@ -370,23 +602,39 @@ class LifeOfClaims(RuleBasedStateMachine):
         with self.database.read() as connection:
             instant = encode_instant(self.now)
             rows = store.list_claims(connection, ClaimFilter(), instant, None, 1000)
+            again = {
+                row.claim_id: store.claim_at(connection, row.claim_id, instant) for row in rows
+            }
         found = {row.claim_id: (row.state, row.deadline) for row in rows}
         assert found == {
             name: (life.state_at(self.now), life.deadline and encode_instant(life.deadline))
             for name, life in self.lives.items()
         }
+        assert found == {name: (row.state, row.deadline) for name, row in again.items() if row}
+        due = {row.claim_id: row.attest_by for row in rows if row.state in COUNTING}
+        for name, attest_by in due.items():
+            by = self.lives[name].attest_by()
+            assert attest_by == (by and encode_instant(by))
 
     @invariant()
     def no_commitment_is_in_two_living_claims(self) -> None:
         held = [
             line.commitment
             for life in self.lives.values()
-            if life.state in ("granted", "pending", "payable", "expired")
+            if life.state not in FREE
             for line in life.claim.lines
         ]
         assert len(set(held)) == len(held)
         rows = records.rows(self.database, "commitments")
         assert {row["commitment"]: row["claim_id"] for row in rows} == self.used()
+
+    @invariant()
+    def every_record_of_an_attester_stands_behind_one_line(self) -> None:
+        lines: dict[tuple[str, str], set[tuple[str, int]]] = {}
+        for row in records.rows(self.database, "attestations"):
+            name = row["attester_id"], row["record"]
+            lines.setdefault(name, set()).add((row["claim_id"], row["line"]))
+        assert all(len(behind) == 1 for behind in lines.values())
 
     @invariant()
     def two_equipments_within_the_period_were_decided_on(self) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from functools import cache
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -24,11 +23,12 @@ OTHER_LAB = "lab-2"
 VALID = timedelta(days=30)
 
 
-@cache
+_keys: dict[tuple[str, int], Ed25519PrivateKey] = {}
+
+
 def key_of(attester_id: str, generation: int = 0) -> Ed25519PrivateKey:
     """An attester's key, the same in a process; of another generation another one."""
-    del attester_id, generation
-    return Ed25519PrivateKey.generate()
+    return _keys.setdefault((attester_id, generation), Ed25519PrivateKey.generate())
 
 
 def trusted_key(
