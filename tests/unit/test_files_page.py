@@ -23,17 +23,38 @@ from circuits.notices import NOTICE_REASONS, Cancellation, Invoice
 from circuits.opening import SLOT_OF, LineOpening
 from circuits.publication import PUBLICATION_REASONS, Publication
 from circuits.trust import TRUST_REASONS, TrustedKey, _TrustFile
-from optician.answers import CancellationAnswer, ClaimSummary, InvoiceAnswer, VerdictAnswer
+from optician.answers import (
+    AuditDetail,
+    CancellationAnswer,
+    ClaimSummary,
+    InvoiceAnswer,
+    VerdictAnswer,
+)
 from optician.claiming import _OpeningLine, _OpeningsFile
 from optician.identity import _IdentityFile
 from optician.sale import Sale, SaleCorrection, SaleItem
+from tests.support import bundles
 from tests.support import claims as samples
 from tests.support.tables import limits_table
+from verifier_api.auditor.conclude import PaperCorrection, Papers
+from verifier_api.auditor.vault import Conclusion, Vault, _Erased, _KeyFile, _Mark
 from verifier_api.bulk.duplicates import Tally
 from verifier_api.bulk.manifest import Manifest
 from verifier_api.bulk.parts import COLUMNS as VERDICT_COLUMNS
 from verifier_api.bulk.runs import _summary
+from verifier_api.commands.auditor import _case_facts
+from verifier_api.commands.evidence import judgement_facts
 from verifier_api.commands.rights import COLUMNS
+from verifier_api.evidence.check import check_evidence
+from verifier_api.evidence.documents import (
+    Evidence,
+    Record,
+    RecordedAttestation,
+    RecordedAudit,
+    RecordedKey,
+    RecordedPublication,
+    RecordedVerdict,
+)
 from verifier_api.keys import KeyEntry, _KeysFile
 from verifier_api.lpp.archive import TABLES
 from verifier_api.lpp.differences import compare_nomenclatures
@@ -72,6 +93,9 @@ def table_keys(text: str) -> set[str]:
         ("Audit reply", [AuditReply, AuditAnswer]),
         ("Audit outcome", [AuditOutcome]),
         ("Audit finding", [Finding]),
+        ("Record", [Record, RecordedVerdict, RecordedKey, RecordedAudit]),
+        ("Evidence", [Evidence]),
+        ("Papers", [Papers]),
         ("Contract", [Contract, AttestationRule, AuditRules]),
         ("Party key file", [_PartyFile]),
         ("Trust list", [_TrustFile, TrustedKey]),
@@ -92,11 +116,60 @@ def test_tables_have_the_fields_of_the_documents(
         ("Secret key file", _IdentityFile),
         ("Openings", _OpeningsFile),
         ("Openings", _OpeningLine),
+        ("Papers", PaperCorrection),
+        ("Record", RecordedPublication),
+        ("Record", RecordedAttestation),
+        ("Vault", _KeyFile),
+        ("Vault", Conclusion),
+        ("Vault", _Mark),
+        ("Vault", _Erased),
     ],
 )
 def test_every_field_is_named(page: str, title: str, model: type[StrictDocument]) -> None:
     text = section(page, title)
     assert [name for name in model.model_fields if not re.search(rf"\b{name}\b", text)] == []
+
+
+def test_the_files_of_the_vault_are_listed(page: str, tmp_path: Path) -> None:
+    made_of = bundles.parts("consistent")
+    assert made_of.answer is not None
+    kept = Vault(tmp_path).add(made_of.case, bundles.claim()[0], bundles.recipient_key())
+    kept.mark_sent(bundles.CONCLUDED_AT)
+    kept.keep_reply(AuditReply(format_version=1, answer=made_of.answer, sealed=made_of.sealed))
+    kept.keep_conclusion(made_of.finding, made_of.outcome)
+    kept.mark_concluded(bundles.CONCLUDED_AT)
+    names = {path.name for path in kept.folder.iterdir()}
+    kept.erase(bundles.CONCLUDED_AT)
+    names |= {path.name for path in kept.folder.iterdir()}
+    text = section(page, "Vault")
+    assert set(re.findall(r"^\| `(\w+\.json)`", text, re.MULTILINE)) == names
+
+
+def test_judgements_of_evidence_have_the_keys_of_the_page(page: str) -> None:
+    evidence = bundles.evidence("consistent")
+    judgement = check_evidence(
+        evidence,
+        bundles.trust(),
+        samples.nomenclature(),
+        samples.generators(),
+        bundles.RECEIVED_AT,
+    )
+    text = section(page, "Answers with `--json`").split("`verifier check-evidence`\n")[1]
+    facts = judgement_facts(evidence, judgement)
+    assert table_keys(text.split("`verifier auditor open`")[0]) == set(facts)
+    assert set(facts["points"][0]) <= set(re.findall(r"`(\w+)`", text))
+
+
+def test_answers_about_audits_have_the_keys_of_the_page(page: str, tmp_path: Path) -> None:
+    answers = section(page, "Answers with `--json`")
+    text = answers.split("`optician audits list`, `show`, `answer`, `refuse`\n")[1]
+    told = {*AuditDetail.model_fields, "audits", "reveals", "reason", "warnings"}
+    assert table_keys(text.split("`optician submit`\n")[0]) == told
+    made_of = bundles.parts("consistent")
+    kept = Vault(tmp_path).add(made_of.case, bundles.claim()[0], bundles.recipient_key())
+    text = answers.split("`verifier auditor open`")[1]
+    shown = {"is_valid", "reason", "revealed", "refusal"}
+    assert table_keys(text) == {*_case_facts(kept), *shown}
 
 
 def test_the_file_of_rights_has_the_heading_of_the_page(page: str) -> None:
