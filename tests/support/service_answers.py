@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from circuits.attestation import Attestation
+from circuits.audit import AuditCase
 from circuits.canonical import encode_base64url
 from circuits.claim import Claim, claim_digest
 from circuits.contract import contract_digest
@@ -136,6 +137,27 @@ def decided(claim_id: str) -> dict[str, Any]:
         "recorded_at": JUDGED_AT,
         "granted_until": GRANTED_UNTIL,
     }
+
+
+def audit(case: AuditCase, state: str = "open", **changes: Any) -> dict[str, Any]:
+    """A case in a listing."""
+    document = case.model_dump(mode="json")
+    later = ("answered_at", "answer_digest", "erased_at", "outcome", "cause", "concluded_at")
+    named = ("case_id", "claim_id", "line", "slots", "ground", "auditor_id", "opened_at")
+    return (
+        {name: document[name] for name in (*named, "answer_by", "erase_at")}
+        | dict.fromkeys(later)
+        | {"case_digest": signed_digest(case), "optician_id": "optician-1", "state": state}
+        | changes
+    )
+
+
+def audit_detail(case: AuditCase, state: str = "open", **changes: Any) -> dict[str, Any]:
+    """A case by itself."""
+    document = case.model_dump(mode="json")
+    event = {"at": document["opened_at"], "kind": "audit_opened", "actor": "token-1", "facts": {}}
+    more = {"case": document, "answer": None, "outcome_document": None, "history": [event]}
+    return audit(case, state) | more | changes
 
 
 def proof(claim_id: str | None, **changes: Any) -> dict[str, Any]:

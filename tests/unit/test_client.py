@@ -19,6 +19,7 @@ import httpx2
 import pytest
 
 from circuits.attestation import decode_submission
+from circuits.audit import AuditReply, encode_reply
 from circuits.claim import Claim, encode_claim
 from circuits.notices import encode_cancellation, encode_invoice
 from circuits.signed import encode_signed
@@ -35,6 +36,7 @@ from optician.client import (
     ServiceUnreachable,
 )
 from optician.notices import make_cancellation, make_invoice
+from tests.support import bundles
 from tests.support import claims as samples
 from tests.support import service_answers as canned
 from tests.support.attesting import attestation
@@ -228,6 +230,43 @@ def test_a_decision_is_sent_with_its_note() -> None:
     assert (told.state, told.granted_until is not None) == ("granted", True)
     assert service.asked == ["POST /v1/claims/c1/decision"]
     assert service.body == {"decision": "grant", "note": "dossier 17, à suivre"}
+
+
+def test_audits_are_listed_shown_and_answered() -> None:
+    case = bundles.make_case()
+    made_of = bundles.parts("refused")
+    assert made_of.answer is not None
+    reply = AuditReply(format_version=1, answer=made_of.answer, sealed=None)
+    entry = canned.audit(case)
+    service = Service(answer({"audits": [entry], "next": "more"}))
+    service.told += [answer({"audits": [entry | {"case_id": "case-0"}], "next": None})]
+    listed = list(service.client().audits())
+    assert [told.case_id for told in listed] == ["case-1", "case-0"]
+    assert facts_of(listed[0]) == entry
+    assert service.asked == [
+        "GET /v1/audits?limit=200",
+        "GET /v1/audits?limit=200&cursor=more",
+    ]
+    service = Service(answer(canned.audit_detail(case)))
+    assert service.client().audit("case-1").case == case.model_dump(mode="json")
+    service.told = [answer(entry | {"state": "refused"}, 201)]
+    for given in (reply, encode_reply(reply)):
+        assert service.client().answer_audit("case-1", given).state == "refused"
+        assert service.requests[-1].content == encode_reply(reply)
+    assert service.asked == ["GET /v1/audits/case-1", *["POST /v1/audits/case-1/answer"] * 2]
+
+
+def test_an_answer_about_another_case_is_none() -> None:
+    case = bundles.make_case()
+    service = Service(answer(canned.audit_detail(case)))
+    assert service.client().audit("case-1").case_id == "case-1"
+    with pytest.raises(ServiceAnswerInvalid, match="another case"):
+        service.client().audit("case-2")
+    with pytest.raises(ServiceAnswerInvalid, match="another case"):
+        service.client().answer_audit("case-2", b"{}")
+    service.told = [answer({"audits": [canned.audit(case)], "next": "more"})] * 2
+    with pytest.raises(ServiceAnswerInvalid, match="circle"):
+        list(service.client().audits())
 
 
 def test_a_claim_is_verified_by_itself(claim: Claim) -> None:

@@ -18,13 +18,14 @@ from circuits.audit import (
     unseal_opening,
 )
 from circuits.canonical import encode_base64url
-from circuits.signed import encode_signed, make_signed, signed_digest, verify_signed
+from circuits.signed import encode_signed, make_signed, verify_signed
 from circuits.trust import Trust
 from optician.answers import AuditDetail
 from optician.audits import make_refusal, make_reply, read_case, require_answerable
 from optician.identity import Identity
 from tests.support import bundles
 from tests.support import claims as samples
+from tests.support import service_answers as canned
 from tests.support.bundles import party
 from tests.support.canned_service import Canned, CannedService, serving
 from tests.support.commands import Console
@@ -34,30 +35,8 @@ from zk.errors import StatementError
 NOW = bundles.ANSWERED_AT
 
 
-def detail(case: AuditCase, state: str = "open", **changes: Any) -> dict[str, Any]:
-    """What the service shows of a case."""
-    document = case.model_dump(mode="json")
-    later = ("answered_at", "answer_digest", "erased_at", "outcome", "cause", "concluded_at")
-    named = ("case_id", "claim_id", "line", "slots", "ground", "auditor_id", "opened_at")
-    event = {"at": document["opened_at"], "kind": "audit_opened", "actor": "token-1", "facts": {}}
-    return (
-        {name: document[name] for name in (*named, "answer_by", "erase_at")}
-        | dict.fromkeys(later)
-        | {
-            "case_digest": signed_digest(case),
-            "optician_id": "optician-1",
-            "state": state,
-            "case": document,
-            "answer": None,
-            "outcome_document": None,
-            "history": [event],
-        }
-        | changes
-    )
-
-
 def shown(of: AuditCase, **changes: Any) -> AuditDetail:
-    return AuditDetail.model_validate_json(json.dumps(detail(of) | changes))
+    return AuditDetail.model_validate_json(json.dumps(canned.audit_detail(of) | changes))
 
 
 # -- what is answered -----------------------------------------------------------------------------
@@ -206,7 +185,9 @@ ANSWER = ("--openings", "openings.json", "--key", "shop.key", "--trust", "trust.
 
 def test_what_is_sent_is_the_sealed_answer(console: Console, service: CannedService) -> None:
     case = current_case()
-    service.tell(Canned.of(detail(case)), Canned.of(detail(case, "answered"), 201))
+    service.tell(
+        Canned.of(canned.audit_detail(case)), Canned.of(canned.audit_detail(case, "answered"), 201)
+    )
     done = console.optician("audits", "answer", "case-1", *ANSWER, "--to", service.url)
     assert (done.code, done.err) == (0, "")
     assert "reveals: code, price" in done.out
@@ -239,7 +220,7 @@ def test_what_is_refused_is_not_sent(console: Console, service: CannedService, n
     if name == "late":
         changes = changes | {"opened_at": changes["answer_by"] - timedelta(days=14)}
     case = current_case(**changes)
-    service.tell(Canned.of(detail(case)))
+    service.tell(Canned.of(canned.audit_detail(case)))
     done = console.optician("audits", "answer", "case-1", *ANSWER, *more, "--to", service.url)
     assert done.code == 2
     assert done.err.startswith("error: this audit is not to be answered so: nothing was sent")
@@ -251,7 +232,7 @@ def test_slots_that_the_service_adds_are_not_revealed(
     console: Console, service: CannedService
 ) -> None:
     case = current_case(slots=("price",))
-    lie = detail(case, slots=["code", "price", "date", "correction"])
+    lie = canned.audit_detail(case, slots=["code", "price", "date", "correction"])
     service.tell(Canned.of(lie), Canned.of(lie | {"state": "answered"}, 201))
     done = console.optician("audits", "answer", "case-1", *ANSWER, "--to", service.url)
     assert done.code == 0
@@ -264,14 +245,16 @@ def test_lists_and_cases_are_shown_in_both_languages(
     console: Console, service: CannedService
 ) -> None:
     case = current_case()
-    service.tell(Canned.of({"audits": [detail(case)], "next": None}))
+    service.tell(Canned.of({"audits": [canned.audit_detail(case)], "next": None}))
     done = console.optician("audits", "list", "--to", service.url)
     assert done.out.startswith("open  case-1  audited-claim, line 1: code, price; answer by ")
     done = console.optician("audits", "list", "--to", service.url, "--lang", "fr")
     assert done.out.startswith("ouvert  case-1  audited-claim, ligne 1")
     service.tell(Canned.of({"audits": [], "next": None}))
     assert console.optician("audits", "list", "--to", service.url).out == "no audits\n"
-    service.tell(Canned.of(detail(case, "concluded", outcome="consistent", cause="as_recorded")))
+    service.tell(
+        Canned.of(canned.audit_detail(case, "concluded", outcome="consistent", cause="as_recorded"))
+    )
     done = console.optician("audits", "show", "case-1", "--to", service.url, "--lang", "fr")
     assert done.code == 0
     for text in ("clos", "auditeur : auditor-1", "motif : price_moved_to_lenses", "historique :"):
@@ -281,7 +264,9 @@ def test_lists_and_cases_are_shown_in_both_languages(
 
 def test_a_refusal_is_sent_with_its_reason(console: Console, service: CannedService) -> None:
     case = current_case()
-    service.tell(Canned.of(detail(case)), Canned.of(detail(case, "refused"), 201))
+    service.tell(
+        Canned.of(canned.audit_detail(case)), Canned.of(canned.audit_detail(case, "refused"), 201)
+    )
     done = console.optician(
         *("audits", "refuse", "case-1", "--reason", "Dossier perdu", "--key", "shop.key"),
         *("--to", service.url, "--lang", "fr"),
@@ -297,7 +282,7 @@ def test_what_the_service_refuses_is_told_in_words(
 ) -> None:
     case = current_case()
     problem = {"code": "audit_refused", "title": "x", "status": 422, "reason": "audit_late"}
-    service.tell(Canned.of(detail(case)), Canned.of(problem, 422))
+    service.tell(Canned.of(canned.audit_detail(case)), Canned.of(problem, 422))
     done = console.optician(
         "audits", "answer", "case-1", *ANSWER, "--to", service.url, "--lang", "fr"
     )
