@@ -56,6 +56,7 @@ from optician.sale import parse_sale
 from tests.support import claims as samples
 from tests.support import independent_verifier as independent
 from tests.support.tables import limits_table
+from verifier_api.evidence.documents import Evidence, Record
 from verifier_api.judge import REASONS
 from verifier_api.openings import OPENING_REASONS
 from zk.commitment import Opening, open_partially
@@ -444,6 +445,7 @@ def test_the_pages_reason_codes_are_the_judges(page: str) -> None:
 SIGNED: tuple[type[SignedDocument], ...] = (
     *(Publication, AttestationRequest, Attestation),
     *(AuditCase, AuditAnswer, AuditOutcome, Finding),
+    *(Record, Evidence),
 )
 
 
