@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated, ClassVar, TypeAlias
 
 from pydantic import AfterValidator, Field, model_validator
@@ -34,6 +34,8 @@ MAX_REQUEST_BYTES = MAX_OPENING_BYTES + 4096
 MAX_ATTESTATIONS = 2 * MAX_LINES
 MAX_SUBMISSION_BYTES = MAX_CLAIM_BYTES + MAX_ATTESTATIONS * MAX_ATTESTATION_BYTES
 REFERENCE_BYTES = 16
+MAX_ATTESTATION_LEAD = timedelta(minutes=1)
+"""So far an attester's clock may be ahead of the insurer's."""
 
 ATTESTATION_REASONS = {
     "attester_unknown": "the contract does not ask this attester about this line",
@@ -220,7 +222,7 @@ def require_attestation(
         trust.require_signed(attestation, "attester", attestation.attester_id, at)
     except ProofRejected as error:
         raise rejected(error.reason) from None
-    if attestation.attested_at > at:
+    if attestation.attested_at - at > MAX_ATTESTATION_LEAD:
         raise rejected("attestation_in_future")
     if attestation.expires_at < at:
         raise rejected("attestation_expired")

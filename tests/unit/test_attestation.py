@@ -24,6 +24,9 @@ from circuits.attestation import (
     require_attestation,
     unmet,
 )
+from circuits.attestation import (
+    MAX_ATTESTATION_LEAD as LEAD,
+)
 from circuits.canonical import canonical_bytes, encode_base64url
 from circuits.claim import MAX_LINES, Claim, encode_claim
 from circuits.contract import AttestationRule
@@ -165,7 +168,7 @@ def test_prices_of_one_and_codes_of_another_do_not_add_up() -> None:
          "signature_invalid"),
         (lambda: attestation(CLAIM).model_copy(update={"expires_at": NOW + timedelta(days=90)}),
          "signature_invalid"),
-        (lambda: attestation(CLAIM, at=NOW + SECOND), "attestation_in_future"),
+        (lambda: attestation(CLAIM, at=NOW + LEAD + SECOND), "attestation_in_future"),
         (lambda: attestation(CLAIM, at=NOW - timedelta(days=9), expires_at=NOW - SECOND),
          "attestation_expired"),
         (lambda: attestation(CLAIM, attested=["price"]), "attestation_incomplete"),
@@ -181,9 +184,9 @@ def test_what_is_not_the_answer(made: Callable[[], Attestation], reason: str) ->
 
 def test_the_edges_of_its_time() -> None:
     made = attestation(CLAIM, at=NOW, expires_at=NOW + timedelta(days=1))
-    for at in (NOW, NOW + timedelta(days=1)):
+    for at in (NOW - LEAD, NOW, NOW + timedelta(days=1)):
         assert met(made, at=at) == [(1, 0)]
-    for at, reason in ((NOW - SECOND, "attestation_in_future"),
+    for at, reason in ((NOW - LEAD - SECOND, "attestation_in_future"),
                        (NOW + timedelta(days=1) + SECOND, "attestation_expired")):  # fmt: skip
         with pytest.raises(ProofRejected) as refusal:
             met(made, at=at)
