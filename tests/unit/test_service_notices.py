@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from circuits.attestation import Duty
 from circuits.canonical import canonical_bytes, encode_base64url
 from circuits.claim import Claim, ClaimAmounts, encode_instant
 from circuits.notices import (
@@ -27,7 +29,7 @@ from circuits.notices import (
 )
 from optician.identity import Identity
 from optician.notices import make_cancellation, make_invoice
-from tests.support import records
+from tests.support import attesting, records
 from tests.support.records import DAY, NOW, examined
 from verifier_api.service import life
 from verifier_api.service.access import Principal
@@ -204,6 +206,17 @@ def expired(database: Database) -> Claim:
     return claim
 
 
+def overdue(database: Database) -> Claim:
+    wanted = records.contract(attestations=(attesting.rule("VM4", within_days=1),))
+    claim = records.claim("the-claim", of_contract=wanted)
+    duty = Duty(1, 0, (attesting.LAB,), ("code",), 1)
+    item = replace(examined(claim, of_contract=wanted), duties=(duty,))
+    with database.write() as connection:
+        record_claims(connection, [item], NOW - timedelta(days=1))
+        assert store.mark_attestations_overdue(connection, encode_instant(LATER)) == 1
+    return claim
+
+
 def granted_by_decision(database: Database) -> Claim:
     claim = pending(database)
     decide(database, claim, "grant", note="as agreed")
@@ -225,6 +238,7 @@ STATES: dict[str, Callable[[Database], Claim]] = {
     "payable": payable,
     "cancelled": cancelled,
     "expired": expired,
+    "attestation_overdue": overdue,
 }
 
 ACTIONS: dict[str, Callable[[Database, Claim], dict[str, Any]]] = {
@@ -242,6 +256,8 @@ ALLOWED = {
     ("pending", "cancellation"): "cancelled",
     ("pending", "decision to grant"): "granted",
     ("pending", "decision to refuse"): "refused",
+    ("attestation_overdue", "decision to grant"): "granted",
+    ("attestation_overdue", "decision to refuse"): "refused",
 }
 """Everything else is a conflict that changes nothing."""
 
@@ -269,7 +285,9 @@ def test_every_state_by_every_action(database: Database, state: str, action: str
     assert (answer["claim_id"], answer["state"]) == ("the-claim", following)
     row = state_of(database, claim)
     assert (row["state"], row["state_since"]) == (following, encode_instant(LATER))
-    assert events_of(database, claim)[-1] == EVENT[action]
+    is_overdue = state == "attestation_overdue"
+    event = EVENT[action].replace("decided", "attestation_decided" if is_overdue else "decided")
+    assert events_of(database, claim)[-1] == event
     assert len(records.rows(database, "events")) == len(before["events"]) + 1
     assert len(records.rows(database, "notices")) == len(before["notices"]) + 1
     is_free = following in ("cancelled", "refused")
