@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from circuits.audit import AUDIT_REASONS, AuditCase, AuditReply
+from circuits.audit import AUDIT_REASONS, AuditReply
 from circuits.canonical import decode_base64url
-from circuits.claim import Claim, encode_instant
+from circuits.claim import encode_instant
 from circuits.notices import encode_cancellation
 from circuits.signed import encode_signed, signed_digest
 from circuits.trust import Trust
@@ -20,27 +20,27 @@ from optician.identity import Identity
 from optician.notices import make_cancellation
 from tests.support import audits as made
 from tests.support import records
+from tests.support.audit_desk import (
+    ANSWERED,
+    AUDITOR,
+    CONCLUDED,
+    OTHER_SHOP,
+    SHOP,
+    Desk,
+)
 from tests.support.audits import ANSWER_BY, ERASE_AT, OPENED, SECOND
-from tests.support.records import NOW, examined
-from verifier_api.service.access import Principal
+from tests.support.records import NOW
 from verifier_api.service.audits import (
     CASE_STATES,
     ERASED,
     NO_CASE,
-    AuditStep,
-    case_detail,
     case_facts,
     note_sight,
-    read_sealed,
     require_recipient_usable,
-    take_answer,
-    take_case,
-    take_outcome,
 )
 from verifier_api.service.directory import Snapshot
 from verifier_api.service.errors import ServiceError
 from verifier_api.service.notices import Step, take_cancellation
-from verifier_api.service.recording import record_claims
 from verifier_api.store import audits as store
 from verifier_api.store import claims as claims_store
 from verifier_api.store.audits import CaseFilter
@@ -48,12 +48,6 @@ from verifier_api.store.checks import check_database
 from verifier_api.store.database import Database
 from zk.errors import StatementError
 
-SHOP = Principal("token-shop", "optician", records.SHOP)
-OTHER_SHOP = Principal("token-other", "optician", "optician-2")
-AUDITOR = Principal("token-auditor", "auditor")
-
-ANSWERED = OPENED + timedelta(days=1)
-CONCLUDED = OPENED + timedelta(days=2)
 AFTER_DEADLINE = ANSWER_BY + SECOND
 AFTER_ERASURE = ERASE_AT + SECOND
 
@@ -65,68 +59,6 @@ def database(tmp_path: Path) -> Iterator[Database]:
     yield opened
     assert check_database(opened)["problems"] == []
     opened.dispose()
-
-
-class Desk:
-    """A claim of the shop's and the service's rules around it."""
-
-    def __init__(self, database: Database) -> None:
-        self.database = database
-        self.claim = self.record(records.claim("the-claim"))
-        self.snapshot = made.snapshot()
-
-    def record(self, claim: Claim, at: datetime = NOW) -> Claim:
-        with self.database.write() as connection:
-            record_claims(connection, [examined(claim)], at)
-        return claim
-
-    def step(self, principal: Principal, now: datetime) -> AuditStep:
-        return AuditStep(principal, self.snapshot, now)
-
-    def write(
-        self, act: Callable[..., str], principal: Principal, now: datetime, *what: Any
-    ) -> Any:
-        with self.database.write() as connection:
-            return json.loads(act(connection, self.step(principal, now), *what))
-
-    def open(self, case: AuditCase | None = None, now: datetime = OPENED) -> AuditCase:
-        asked = case or made.case_on(self.claim)
-        self.opened = self.write(take_case, AUDITOR, now, asked)
-        return asked
-
-    def answer(
-        self,
-        reply: AuditReply,
-        now: datetime = ANSWERED,
-        case_id: str = "case-1",
-        principal: Principal = SHOP,
-    ) -> Any:
-        return self.write(take_answer, principal, now, case_id, reply)
-
-    def sealed(self, now: datetime = ANSWERED) -> Any:
-        return self.write(read_sealed, AUDITOR, now, "case-1")
-
-    def conclude(self, outcome: Any, now: datetime = CONCLUDED) -> Any:
-        return self.write(take_outcome, AUDITOR, now, "case-1", outcome)
-
-    def sweep(self, now: datetime) -> tuple[int, int]:
-        with self.database.write() as connection:
-            instant = encode_instant(now)
-            return store.lapse_overdue(connection, instant), store.erase_due(connection, instant)
-
-    def row(self) -> dict[str, Any]:
-        (row,) = records.rows(self.database, "audits")
-        return row
-
-    def detail(self, now: datetime = CONCLUDED, case_id: str = "case-1") -> dict[str, Any]:
-        with self.database.read() as connection:
-            row = store.find_case(connection, case_id)
-            assert row is not None
-            history = store.history_of(connection, row.claim_id, case_id)
-            return case_detail(row, store.state_of(row, encode_instant(now)), history)
-
-    def history(self) -> list[str]:
-        return [event["kind"] for event in self.detail()["history"]]
 
 
 @pytest.fixture
