@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,13 +32,31 @@ class Server:
 
 
 @contextmanager
-def serving(folder: Path) -> Iterator[Server]:
+def serving(folder: Path, settings: Mapping[str, str] | None = None) -> Iterator[Server]:
     """`verifier serve` in a process of its own, on a free port of this machine."""
+    environment = {"CLAIROBSCUR_DATA_DIR": DATA, **(settings or {})}
+    with _process(folder, ("serve", "--port", "0"), environment) as told:
+        yield Server(str(told["url"]), str(told["admin_token"] or ""))
+
+
+@contextmanager
+def serving_attester(folder: Path) -> Iterator[str]:
+    """`verifier attester serve` likewise, over the files of the story; its URL."""
+    files = ("--key", "secret.key", "--opticians", "keys.json", "--records", "csv:orders.csv")
+    with _process(folder, ("attester", "serve", "--port", "0", *files), {}) as told:
+        yield str(told["url"])
+
+
+@contextmanager
+def _process(
+    folder: Path, words: Sequence[str], environment: Mapping[str, str]
+) -> Iterator[dict[str, object]]:
+    """A command that serves until the block ends, and what it said when it was ready."""
     with (folder / "service.log").open("w") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "verifier_api", "serve", "--port", "0", "--json"],
+            [sys.executable, "-m", "verifier_api", *words, "--json"],
             cwd=folder,
-            env=os.environ | {"PYTHONPATH": str(ROOT), "CLAIROBSCUR_DATA_DIR": DATA},
+            env=os.environ | {"PYTHONPATH": str(ROOT), **environment},
             stdout=subprocess.PIPE,
             stderr=log,
             text=True,
@@ -48,8 +66,7 @@ def serving(folder: Path) -> Iterator[Server]:
         line = process.stdout.readline()
         if not line:
             raise RuntimeError((folder / "service.log").read_text()[-2000:])
-        told = json.loads(line)
-        yield Server(told["url"], told["admin_token"] or "")
+        yield json.loads(line)
     finally:
         process.terminate()
         process.wait(STOP_SECONDS)

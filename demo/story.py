@@ -18,6 +18,7 @@ from demo.claim_chapters import Files, make_keys, tell_claim, tell_sale, tell_ve
 from demo.lie_chapters import tell_lies
 from demo.service_chapter import tell_service
 from demo.stage import Stage, Unbroken
+from demo.trust_chapter import tell_trust
 from demo.words import LANGUAGES, Language, Speaker
 
 BATCH = 100
@@ -39,6 +40,7 @@ def tell(stage: Stage, folder: Path, batch: int) -> None:
     tell_service(stage, world, files)
     liars = tell_lies(stage, world)
     tell_audit(stage, files, claim)
+    tell_trust(stage, world, files)
     pair = tell_pair(stage, world, case)
     tell_batch(stage, world, liars, files, batch)
     tell_times(stage, world, (case, pair))

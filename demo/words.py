@@ -283,7 +283,7 @@ WORDS: Final[dict[str, tuple[str, str]]] = {
         "{caught} mensonges sur {count} pris par l'assureur. {refused} que le logiciel honnête "
         "refuse de faire ; les autres déforment une demande acceptée.",
     ),
-    # -- 5 audit ---------------------------------------------------------------------------------
+    # -- 6 audit ---------------------------------------------------------------------------------
     "audit": ("An audit", "Un contrôle"),
     "audit.intro": (
         "Months later an auditor needs [secret]code and price[/] of the right lens, not the eye "
@@ -303,7 +303,59 @@ WORDS: Final[dict[str, tuple[str, str]]] = {
     "audit.wrong_purpose": ("shown for “{purpose}”", "montrée pour « {purpose} »"),
     "audit.altered": ("a cent off the price", "un centime de moins au prix"),
     "audit.moved": ("passed off as the left lens", "présentée comme le verre gauche"),
-    # -- 6 pair ----------------------------------------------------------------------------------
+    # -- 7 trust ---------------------------------------------------------------------------------
+    "trust": ("Those who know the real code", "Ceux qui connaissent le vrai code"),
+    "trust.intro": (
+        "A proof holds for any code of the class: a lens that was never made has one, too. So a "
+        "contract can ask that somebody who knows the real code confirms the seal, and an auditor "
+        "can ask to see one value of one line. The insurer still sees neither.",
+        "Une preuve vaut pour tout code de la classe : un verre jamais fabriqué en a un aussi. Un "
+        "contrat peut donc exiger que quelqu'un qui connaît le vrai code confirme le sceau, et un "
+        "contrôleur peut demander à voir une valeur d'une ligne. L'assureur ne voit toujours ni "
+        "l'un ni l'autre.",
+    ),
+    "trust.set_up": (
+        "[soft]Four parties, each in a process of its own: shop, insurer, {attester} (holds the "
+        "orders), {auditor}. Contract and table are signed by a publisher; whose keys count stands "
+        "in a trust list that each party keeps.[/]",
+        "[soft]Quatre parties, chacune dans son processus : magasin, assureur, {attester} (le "
+        "fabricant, qui a les commandes), {auditor}. Contrat et nomenclature sont signés par un "
+        "éditeur ; les clés qui comptent sont dans une liste de confiance que chacun tient.[/]",
+    ),
+    "trust.granted": (
+        "Two sales of class {class_name}, two claims, two valid proofs: both granted, to be "
+        "confirmed within 30 days. In one the sealed code is not the one that was ordered.",
+        "Deux ventes de classe {class_name}, deux demandes, deux preuves valables : toutes deux "
+        "accordées, à confirmer sous 30 jours. Dans l'une, le code scellé n'est pas celui qui a "
+        "été commandé.",
+    ),
+    "trust.honest": ("the honest one", "l'honnête"),
+    "trust.confirmed": (
+        "the maker has signed that the sealed code is that of his order",
+        "le fabricant a signé que le code scellé est celui de sa commande",
+    ),
+    "trust.lie": ("the other", "l'autre"),
+    "trust.refused": (
+        "the maker's order has another code; which one he does not say",
+        "la commande du fabricant porte un autre code ; il ne dit pas lequel",
+    ),
+    "trust.inconsistent": (
+        "[bad]inconsistent[/]: sealed and signed was [secret]{sealed}[/], ordered was "
+        "[secret]{ordered}[/]. The shop's answer was sealed to the auditor's key for this case; "
+        "the insurer passed it on and cannot read it.",
+        "[bad]incohérent[/] : scellé et signé [secret]{sealed}[/], commandé [secret]{ordered}[/]. "
+        "La réponse du magasin était scellée pour la clé du contrôleur, propre à ce dossier ; "
+        "l'assureur l'a transmise sans pouvoir la lire.",
+    ),
+    "trust.evidence": (
+        "a judge with nothing but a trust list and the public table finds the same",
+        "un juge qui n'a qu'une liste de confiance et la nomenclature publique trouve de même",
+    ),
+    "trust.nothing": (
+        "[soft]Neither code stands anywhere in the insurer's database or log.[/]",
+        "[soft]Aucun des deux codes ne figure dans la base ou le journal de l'assureur.[/]",
+    ),
+    # -- 8 pair ----------------------------------------------------------------------------------
     "pair": ("The same sale, telling less", "La même vente, en dire moins"),
     "pair.intro": (
         "The ceiling depends on the [insurer]level of the pair[/] alone. The statement “pair” "
@@ -328,7 +380,7 @@ WORDS: Final[dict[str, tuple[str, str]]] = {
     "no": ("no", "non"),
     "pair.size": ("proof", "preuve"),
     "bytes": ("{count} bytes", "{count} octets"),
-    # -- 7 batch ---------------------------------------------------------------------------------
+    # -- 9 batch ---------------------------------------------------------------------------------
     "batch": ("A batch with bad apples", "Un lot, et des brebis galeuses"),
     "batch.intro": (
         "{count} claims, all different. One has a bit of its proof flipped, one claims a cent too "
@@ -350,7 +402,7 @@ WORDS: Final[dict[str, tuple[str, str]]] = {
         "without the bad ones: {ms} ({each} a claim), {factor} times as fast as one by one",
         "sans les mauvaises : {ms} ({each} par demande), {factor} fois plus vite qu'une à une",
     ),
-    # -- 8 times ---------------------------------------------------------------------------------
+    # -- 10 times --------------------------------------------------------------------------------
     "times": ("The times, on this machine", "Les temps, sur cette machine"),
     "times.intro": (
         "Medians of {runs}, the whole way: from the sale to the signed claim, from the claim to "
