@@ -7,11 +7,13 @@ each time; all others are the same. Seeds under names that start with ``regressi
 from __future__ import annotations
 
 import base64
+from collections.abc import Sequence
+from typing import Any
 
-from circuits.canonical import canonical_bytes, encode_base64url
+from circuits.canonical import canonical_bytes, decode_base64url, encode_base64url
 from circuits.claim import Claim
 from circuits.contract import load_sample
-from circuits.nomenclature import Nomenclature
+from circuits.nomenclature import Nomenclature, Row
 from circuits.opening import encode_line_opening
 from optician.claiming import Openings
 from optician.opening_file import open_line
@@ -178,6 +180,73 @@ def _publications() -> dict[str, bytes]:
     }
 
 
+def _documents() -> dict[str, dict[str, bytes]]:
+    """Signed documents, what they travel in, and whom to rely on for them."""
+    golden = vector("signed-documents")
+    made = {entry["kind"]: entry["document"].encode() for entry in golden["accepts"]}
+    claim = vector(golden["of"])["claim"].encode()
+    attestation, answer = made["attestation"], made["audit answer"]
+    sealed = golden["sealed"]
+    submission = b'{"attestations":%b,"claim":%b,"format_version":1}'
+    reply = b'{"answer":%b,"format_version":1,"sealed":%b}'
+    keys: list[dict[str, Any]] = [
+        {
+            "role": role,
+            "party_id": party_id,
+            "public_key": signed.party(role).public_entry()["public_key"],
+        }
+        for role, party_id in signed.PARTIES.items()
+    ]
+    keys[0] |= {"publishes": ["contract"], "insurer_id": "insurer-1"}
+    keys[1] |= {"valid_from": "2020-01-01T00:00:00Z", "revoked_at": "2019-01-01T00:00:00Z"}
+    keys[2] |= {"valid_to": "2021-01-01T00:00:00Z"}
+    rejects = {
+        f"reject-{entry['mutates'].replace(' ', '-')}-{entry['layer']}": entry["document"].encode()
+        for entry in golden["rejects"]
+        if entry["mutates"] in ("attestation", "audit answer")
+    }
+    return {
+        "signed": {name.replace(" ", "-"): data for name, data in made.items()} | rejects,
+        "request": {"golden": made["attestation request"]},
+        "submission": {
+            "one": submission % (b"[%b]" % attestation, claim),
+            "two": submission % (b"[%b,%b]" % (attestation, attestation), claim),
+            "none": submission % (b"[]", claim),
+        },
+        "reply": {
+            "opening": reply % (answer, b'"' + sealed.encode() + b'"'),
+            "without": reply % (answer, b"null"),
+        },
+        "trust": {
+            "three": canonical_bytes({"format_version": 1, "keys": keys}),
+            "none": b'{"format_version": 1, "keys": []}',
+            "twice": canonical_bytes({"format_version": 1, "keys": keys[:1] * 2}),
+        },
+        "seal": {
+            "opening": decode_base64url(sealed),
+            "cut": decode_base64url(sealed)[:-1],
+            "empty": b"",
+        },
+        "records": {
+            "all": RECORDS.format(*(row.code for row in _first_rows())).encode(),
+            "code-alone": b"record_id,optician_id,code\nR-1,shop-1,%d\n" % _first_rows()[0].code,
+            "bad": b"record_id,optician_id,code\nR-1,shop-1,1234567\n",
+        },
+    }
+
+
+RECORDS = (
+    "record_id,optician_id,code,price_cents,quantity\n"
+    "R-1,shop-1,{0},4900,2\n"
+    '"R-2",shop-1,{1},,\n'
+    "R-3,shop-2, {2},0,1\n"
+)
+
+
+def _first_rows() -> Sequence[Row]:
+    return table("nomenclature-limits.json").rows[:3]
+
+
 def seeds() -> dict[str, dict[str, bytes]]:
     """Corpus → name → bytes."""
     whole, partial = _openings()
@@ -218,6 +287,7 @@ def seeds() -> dict[str, dict[str, bytes]]:
         "identity": {"first": OPTICIANS[0].encode()},
         "party": {role: _party_file(role) for role in signed.PARTIES},
         "publications": _publications(),
+        **_documents(),
         "openings": whole,
         "archive": {"import": pack(list(members.files().items()))},
         "dbase": {"fiche": members.fiches, "histo": members.histos},

@@ -20,6 +20,25 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import zk.program
+from circuits.attestation import (
+    ATTESTATION_REASONS,
+    Attestation,
+    AttestationRequest,
+    Duty,
+    decode_submission,
+    encode_submission,
+    require_attestation,
+)
+from circuits.audit import (
+    AuditAnswer,
+    AuditCase,
+    AuditOutcome,
+    Finding,
+    decode_reply,
+    encode_reply,
+    require_answer_fits,
+    unseal_opening,
+)
 from circuits.canonical import (
     canonical_bytes,
     decode_base64url,
@@ -29,7 +48,7 @@ from circuits.canonical import (
 from circuits.claim import Claim, build_instance, decode_claim, encode_claim, sign_claim
 from circuits.contract import contract_digest, parse_contract
 from circuits.document import StrictDocument
-from circuits.nomenclature import SHIPPED_FILE, Nomenclature, load_shipped
+from circuits.nomenclature import SHIPPED_FILE, Nomenclature, is_lpp_code, load_shipped
 from circuits.notices import (
     Cancellation,
     Invoice,
@@ -48,7 +67,16 @@ from circuits.publication import (
     parse_publications,
     require_published,
 )
-from circuits.signed import decode_signed, encode_signed
+from circuits.sealing import RecipientKey
+from circuits.signed import (
+    Signed,
+    SignedDocument,
+    decode_signed,
+    encode_signed,
+    signed_digest,
+    verify_signed,
+)
+from circuits.signing import key_id_of, public_key_of, sign_document
 from circuits.trust import TRUST_REASONS, parse_trust
 from optician.claiming import Openings
 from optician.identity import Identity
@@ -62,13 +90,15 @@ from tests.fuzz.mutators import (
     change_json,
     change_words,
 )
+from verifier_api.attester.rules import REQUEST_REASONS, open_request, require_authentic
+from verifier_api.attester.sources import parse_records
 from verifier_api.judge import REASONS, Judge
 from verifier_api.keys import parse_keys
 from verifier_api.lpp.archive import open_archive
 from verifier_api.lpp.attributes import read_attributes
 from verifier_api.lpp.importing import import_lpp
 from verifier_api.lpp.tables import Table
-from verifier_api.openings import verify_line_opening
+from verifier_api.openings import OPENING_REASONS, verify_line_opening
 from verifier_api.parties import Party
 from verifier_api.service.administration import RightEnd, RightsRequest, TokenRequest
 from verifier_api.service.cursors import decode_cursor
@@ -556,6 +586,156 @@ def _openings() -> Run:
     return read
 
 
+# -- documents around a claim -------------------------------------------------------------------
+
+MODELS: tuple[type[SignedDocument], ...] = (
+    *(Publication, AttestationRequest, Attestation),
+    *(AuditCase, AuditAnswer, AuditOutcome, Finding),
+)
+
+
+def _signed_golden(model: type[Signed]) -> Signed:
+    (found,) = [e for e in vector("signed-documents")["accepts"] if e["kind"] == model.WHAT]
+    return decode_signed(model, found["document"].encode())
+
+
+def _signed_documents() -> Run:
+    entries = vector("signed-documents")["accepts"]
+    keys = {entry["kind"]: public_key_of(entry["public_key"]) for entry in entries}
+    known = {entry["document"].encode() for entry in entries}
+
+    def read(data: bytes) -> bool:
+        accepted = 0
+        for model in MODELS:
+            try:
+                document = decode_signed(model, data)
+            except ZkError:
+                continue
+            accepted += 1
+            _require(encode_signed(document) == data, "a document has one form")
+            _require(len(decode_base64url(signed_digest(document))) == 32, "it has a digest")
+            try:
+                verify_signed(document, keys[model.WHAT])
+            except ProofRejected:
+                continue
+            _require(data in known, "a document that is signed is one that was made")
+        _require(accepted < 2, "a document is of one kind only")
+        return accepted > 0
+
+    return read
+
+
+def _attester() -> Run:
+    """The optician himself signs what was changed: the proof in the opening has to stop it."""
+    made, key = _signed_golden(AttestationRequest), OPTICIANS[0].signing_key
+    registry = parse_keys(json.dumps(vector(ACCEPTS[0])["keys"]).encode())
+    generators = generators_of(groups()[0])
+
+    def read(data: bytes) -> bool:
+        request = decode_signed(AttestationRequest, data)
+        signature = sign_document(request.TAG, request.unsigned() | {"key_id": made.key_id}, key,
+                                  what=request.WHAT)  # fmt: skip
+        request = request.model_copy(update={"key_id": made.key_id, "signature": signature})
+        try:
+            require_authentic(request, made.attester_id, registry, made.requested_at)
+            open_request(request, generators)
+        except ProofRejected as error:
+            reasons = REQUEST_REASONS | OPENING_REASONS
+            _require(error.reason in reasons, "a reason is a documented one")
+            return False
+        _require(request.opening == made.opening, "an opening that is good is one that was made")
+        return True
+
+    return read
+
+
+def _submission() -> Run:
+    made = _signed_golden(Attestation)
+    (signer,) = [e for e in vector("signed-documents")["accepts"] if e["kind"] == made.WHAT]
+    entry = {"role": "attester", "party_id": made.attester_id, "public_key": signer["public_key"]}
+    trust = parse_trust(canonical_bytes({"format_version": 1, "keys": [entry]}))
+    duty = Duty(made.line, 0, (made.attester_id,), ("code",), None)
+
+    def read(data: bytes) -> bool:
+        submission = decode_submission(data)
+        _require(encode_submission(submission) == data, "a submission has one form")
+        claim = decode_claim(encode_claim(submission.claim))
+        for attestation in submission.attestations:
+            try:
+                require_attestation(attestation, claim, [duty], trust, made.attested_at)
+            except ProofRejected as error:
+                _require(error.reason in ATTESTATION_REASONS, "a reason is a documented one")
+                continue
+            _require(attestation == made, "an attestation that counts is one that was made")
+        return True
+
+    return read
+
+
+def _reply() -> Run:
+    case, answer = _signed_golden(AuditCase), _signed_golden(AuditAnswer)
+    claim = golden_claim(vector("signed-documents")["of"])
+    key = OPTICIANS[0].signing_key.public_key()
+
+    def read(data: bytes) -> bool:
+        reply = decode_reply(data)
+        _require(encode_reply(reply) == data, "a reply has one form")
+        try:
+            require_answer_fits(reply, case, claim)
+            verify_signed(reply.answer, key)
+        except ProofRejected:
+            return True
+        same = (reply.answer, reply.sealed) == (answer, vector("signed-documents")["sealed"])
+        _require(same, "an answer that fits is one that was made")
+        return True
+
+    return read
+
+
+def _trust() -> Run:
+    def read(data: bytes) -> bool:
+        trust = parse_trust(data)
+        for key_id, entry in trust.keys.items():
+            _require(key_id_of(trust.public_key(key_id)) == key_id, "a key has its own id")
+            at = entry.valid_from
+            try:
+                trust.require(entry.role, entry.party_id, key_id, at)
+            except ProofRejected as error:
+                _require(error.reason == "key_revoked", "a key counts on its first day")
+                assert entry.revoked_at is not None
+                _require(entry.revoked_at <= at, "a key is revoked from an instant on")
+        return True
+
+    return read
+
+
+def _seal() -> Run:
+    key = RecipientKey.decode(vector("signed-documents")["recipient_key"])
+    made = decode_base64url(vector("signed-documents")["sealed"])
+    case = _signed_golden(AuditCase)
+
+    def read(data: bytes) -> bool:
+        try:
+            unseal_opening(encode_base64url(data), case, key)
+        except ProofRejected as error:
+            _require(error.reason == "seal_invalid", "there is one reason")
+            return False
+        _require(data == made, "what opens is what was sealed")
+        return True
+
+    return read
+
+
+def _records() -> Run:
+    def read(data: bytes) -> bool:
+        for record_id, record in parse_records(data).items():
+            _require(record.record_id == record_id, "a record is found by its number")
+            _require(is_lpp_code(record.code) and record.quantity > 0, "a record has its values")
+        return True
+
+    return read
+
+
 # -- files of CNAM's --------------------------------------------------------------------------
 
 
@@ -637,6 +817,15 @@ ALL_TARGETS: dict[str, Target] = {
         Target("party", "the key file of another party", _party, "party"),
         Target("publications", "publications, and whether they count", _publications,
                "publications"),
+        Target("signed", "signed documents of every kind", _signed_documents, "signed"),
+        Target("attester", "requests to an attester, signed after the change", _attester,
+               "request"),
+        Target("submission", "claims with attestations", _submission, "submission",
+               largest=16384),
+        Target("reply", "answers to audits", _reply, "reply", largest=16384),
+        Target("trust", "trust lists", _trust, "trust"),
+        Target("seal", "sealed openings", _seal, "seal", change_bytes),
+        Target("records", "an attester's file of records", _records, "records", change_bytes),
         Target("openings", "the openings that stay in the shop", _openings, "openings"),
         Target("archive", "CNAM's archive and its import", _archive, "archive", change_archive),
         Target("dbase", "dBase tables", _dbase, "dbase", change_bytes),

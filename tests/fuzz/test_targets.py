@@ -103,6 +103,9 @@ def test_a_backend_that_refuses_alone_is_found(monkeypatch: pytest.MonkeyPatch) 
         ("invoice", "invoice", "encode_invoice"),
         ("cancellation", "cancellation", "encode_cancellation"),
         ("opening", "line", "encode_line_opening"),
+        ("signed", "audit-case", "encode_signed"),
+        ("submission", "one", "encode_submission"),
+        ("reply", "opening", "encode_reply"),
         ("proof", "line.hex", "encode_proof"),
         ("scalars", "one.hex", "encode_scalars"),
         ("base64url", "bytes", "encode_base64url"),
@@ -127,6 +130,27 @@ def test_an_opening_that_is_accepted_without_proof_is_found(
     document["revealed"]["price"] += 1
     with pytest.raises(Broken, match="one that was made"):
         run(json.dumps(document, sort_keys=True, separators=(",", ":")).encode())
+
+
+def test_an_attester_who_opens_without_proof_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(targets, "open_request", lambda *given: None)
+    run = runner(TARGETS["attester"])
+    document = json.loads(read_corpus("request")["golden"])
+    document["opening"]["revealed"]["code"] += 1
+    with pytest.raises(Broken, match="one that was made"):
+        run(json.dumps(document, sort_keys=True, separators=(",", ":")).encode())
+
+
+def test_signatures_that_are_not_looked_at_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(targets, "verify_signed", lambda *given: None)
+    with pytest.raises(Broken, match="one that was made"):
+        runner(TARGETS["signed"])(read_corpus("signed")["reject-attestation-signature"])
+
+
+def test_a_seal_that_opens_changed_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(targets, "unseal_opening", lambda *given: None)
+    with pytest.raises(Broken, match="what was sealed"):
+        runner(TARGETS["seal"])(read_corpus("seal")["cut.hex"])
 
 
 # -- mutators ----------------------------------------------------------------------------------
