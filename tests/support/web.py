@@ -21,6 +21,7 @@ from starlette.testclient import TestClient
 
 from circuits.canonical import canonical_bytes
 from circuits.claim import Claim, encode_claim
+from circuits.contract import Contract
 from tests.support import claims as samples
 from verifier_api.keys import parse_key_entries
 from verifier_api.service.access import Scope
@@ -82,14 +83,23 @@ class NoProofs:
 class Insurer:
     """The application's parts; `serving` starts them."""
 
-    def __init__(self, folder: Path, *, has_workers: bool = False, **settings: Any) -> None:
-        """A database in ``folder`` with a contract, a table, two keys, rights and `TOKENS`."""
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        has_workers: bool = False,
+        of_contract: Contract | None = None,
+        **settings: Any,
+    ) -> None:
+        """A database in ``folder`` with a contract, by default the sample one, a table, two keys,
+        rights and `TOKENS`."""
         chosen: dict[str, Any] = {"workers": 1, **UNLIMITED, **settings}
         self.settings: Settings = load_settings(
             database=sqlite_url(folder / "verifier.db"), **chosen
         )
         self.file = folder / "verifier.db"
         self.now = samples.NOW
+        self.contract = of_contract or samples.contract()
         self.tokens: dict[str, str] = {}
         self.token_ids: dict[str, str] = {}
         database = Database(self.settings.database_url())
@@ -105,7 +115,7 @@ class Insurer:
 
     def _prepare(self, database: Database) -> None:
         table = samples.nomenclature()
-        contract = samples.contract()
+        contract = self.contract
         document = canonical_bytes(contract.model_dump(mode="json"))
         identities = [samples.identity(), samples.identity(OTHER_OPTICIAN)]
         keys = parse_key_entries(samples.keys_document(*identities))
