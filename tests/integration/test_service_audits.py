@@ -14,6 +14,7 @@ from tests.support import audits as made
 from tests.support import records
 from tests.support.audit_desk import ANSWERED, AUDITOR, CONCLUDED, SHOP, Desk
 from tests.support.audits import ANSWER_BY, ERASE_AT, SECOND
+from tests.support.commands import Console
 from tests.support.records import NOW
 from tests.support.server import Store
 from verifier_api.parties import Party
@@ -127,3 +128,18 @@ def test_the_latest_instant_of_several_writers(database: Database) -> None:
         thread.join(30)
     with database.read() as connection:
         assert latest_instant(connection) == NOW + timedelta(seconds=5)
+
+
+@pytest.mark.parametrize("setting", ["TRUST", "SIGNING_KEY"])
+@pytest.mark.parametrize("content", [None, b"{", b"{}"])
+def test_a_start_by_a_bad_file_leaves_nothing(
+    console: Console, monkeypatch: pytest.MonkeyPatch, setting: str, content: bytes | None
+) -> None:
+    if content is not None:
+        (console.folder / "bad.json").write_bytes(content)
+    monkeypatch.setenv(f"CLAIROBSCUR_{setting}", "bad.json")
+    done = console.verifier("serve", "--port", "0", "--data-dir", "data")
+    assert done.code == 2
+    assert b"error: " in done.stderr
+    # No administrator's token was made that nobody has seen.
+    assert not (console.folder / "data").exists()

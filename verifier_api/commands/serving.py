@@ -49,7 +49,7 @@ def serve(
     printed once. Other settings: `verifier settings`.
     """
     with reporting_to_terminal(as_json):
-        from verifier_api.web.app import make_app, make_service
+        from verifier_api.web.app import make_app, make_service, require_files
         from verifier_api.web.logs import configure_logs
         from verifier_api.web.metrics import Metrics
         from verifier_api.web.server import listen
@@ -59,6 +59,7 @@ def serve(
             with telling_refusals():
                 chosen = settings_of(database, data_dir, host=host, port=port, workers=workers)
                 opened = closing.enter_context(listen(chosen))
+                require_files(chosen)
                 # Not before there is a port: it makes a token that has to be shown.
                 first = _prepare(chosen)
                 address = opened.getsockname()

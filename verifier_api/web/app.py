@@ -22,6 +22,7 @@ from verifier_api.service.administration import RightEnd, RightsRequest, TokenRe
 from verifier_api.service.clock import SteadyClock
 from verifier_api.service.notices import Decision
 from verifier_api.service.service import ServiceOptions, VerifierService
+from verifier_api.service.trust_file import TrustFile
 from verifier_api.settings import Settings
 from verifier_api.store.database import Database
 from verifier_api.store.instants import latest_instant
@@ -89,6 +90,13 @@ def make_service(settings: Settings, metrics: Metrics) -> VerifierService:
     )
     metrics.watch("worker_restarts", "Workers that were replaced.", lambda: service.pool.restarts)
     return service
+
+
+def require_files(settings: Settings) -> None:
+    """Raise as `make_service` does for a trust list or a signing key that is at fault: before
+    anything is made that a failed start would leave behind."""
+    TrustFile(settings.trust)
+    _signer(settings.signing_key)
 
 
 def _tell_of_clock(event: str, seconds: float) -> None:
