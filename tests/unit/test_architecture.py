@@ -59,7 +59,7 @@ def plant(root: Path, repository: Path, module: str = "", source: str = "") -> N
         (root / "verifier_api" / module_below / "__init__.py").write_text(above + "\n")
     framework = "import fastapi\nimport starlette\nimport uvicorn\n"
     (root / "verifier_api" / "web" / "app.py").write_text(framework)
-    for name in ("bulk", "judge", "settings"):
+    for name in ("bulk", "evidence", "judge", "settings"):
         (root / "verifier_api" / f"{name}.py").write_text("import circuits\n")
     (root / "verifier_api" / "lpp.py").write_text("import circuits\n")
     if module:
