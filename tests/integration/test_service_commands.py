@@ -18,10 +18,12 @@ import pytest
 
 from circuits.canonical import encode_base64url
 from circuits.contract import contract_digest
+from circuits.signed import encode_signed
 from optician.identity import Identity
 from tests.support import claims as samples
 from tests.support import records
 from tests.support.commands import EXAMPLES, ROOT, Console, Done, run_process
+from tests.support.publishing import publication, write_trust
 from tests.support.tables import limits_table
 from verifier_api.commands import rights
 from verifier_api.service.recording import record_claims
@@ -166,8 +168,8 @@ def test_the_schema_is_brought_forward(console: Console) -> None:
     database = Database(sqlite_url(path))
     database.upgrade("0001")
     database.dispose()
-    assert ask(console, "database", "upgrade") == {"revision": "0002"}
-    assert told(console, "database", "upgrade") == "schema 0002\n"
+    assert ask(console, "database", "upgrade") == {"revision": "0003"}
+    assert told(console, "database", "upgrade") == "schema 0003\n"
 
 
 def test_another_folder_or_url(console: Console) -> None:
@@ -663,12 +665,16 @@ def test_the_page_of_files_has_the_keys_of_every_answer(console: Console) -> Non
     until = ("--contract", "responsable-2020", "--to", "2030-01-01")
     token = ask(console, "tokens", "create", "reader")["token_id"]
     corrupt = "INSERT INTO commitments VALUES ('x', 'nobody')"
+    (console.folder / "publication.json").write_bytes(encode_signed(publication(TABLE)))
+    trust = ("--trust", write_trust(console.folder / "trust.json"))
     commands: list[tuple[str | Path, ...]] = [
         ("database", "upgrade"),
         ("nomenclature", "add"),
         ("nomenclature", "list"),
         ("contracts", "add", CONTRACT),
         ("contracts", "list"),
+        ("publications", "add", "publication.json", *trust),
+        ("publications", "list", *trust),
         ("tokens", "create", "admin"),
         ("tokens", "list"),
         ("tokens", "rotate", token),
