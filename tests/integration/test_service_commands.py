@@ -418,8 +418,9 @@ def test_keys_are_added_listed_and_revoked(console: Console) -> None:
     assert ask(console, "keys", "revoke", ids[0]) == answer
     lines = told(console, "keys", "list").splitlines()
     assert [line.endswith("  revoked") for line in lines] == [True, False]
-    error = refusal(console, "keys", "revoke", "x" * 43)
-    assert error == {"error": "not_found", "detail": "no such key"}
+    for unknown in ("x" * 43, f"-f{'x' * 41}", f"--{'x' * 41}"):
+        error = refusal(console, "keys", "revoke", unknown)
+        assert error == {"error": "not_found", "detail": "no such key"}
 
 
 def test_what_keygen_writes_can_be_added(console: Console) -> None:

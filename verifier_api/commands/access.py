@@ -171,7 +171,8 @@ def list_keys(
         tell(as_json, {"keys": entries}, lines or ["none"])
 
 
-@keys_app.command("revoke")
+# One key id of 64 begins with a hyphen.
+@keys_app.command("revoke", context_settings={"ignore_unknown_options": True})
 def revoke_key_(
     key_id: Annotated[str, typer.Argument(help="As `verifier keys list` shows it.")],
     database: DatabaseUrl = None,
