@@ -8,9 +8,10 @@ point and reason at which the evidence falls. Nobody but the optician signs for 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import date, datetime, timedelta
 from functools import cache
 from typing import Any, Literal, TypeAlias
 
@@ -32,7 +33,7 @@ from verifier_api.evidence.check import POINTS, Judgement, check_evidence
 from verifier_api.evidence.documents import Evidence, Record
 from verifier_api.keys import KeyRegistry
 from verifier_api.parties import Party
-from zk.errors import EncodingError, StatementError
+from zk.errors import EncodingError, ProofRejected, StatementError
 
 Json: TypeAlias = Any
 Helper: TypeAlias = Literal["nobody", "auditor", "both"]
@@ -729,3 +730,94 @@ def test_an_insurer_that_granted_without_an_attestation_is_shown() -> None:
     judgement = judged(signed_by(document, "both"))
     assert judgement.holds
     assert (judgement.insurer, judgement.own_reason) == ("differs", "attestation_missing")
+
+
+# -- every leaf ---------------------------------------------------------------------------------
+
+INSURERS_WORD = {
+    "record.exported_at",
+    "record.received_at",
+    "record.verdict.judged_at",
+    "record.verdict.granted_until",
+    "record.verdict.state",
+    "record.verdict.state_since",
+    "record.contract_publications.recorded_at",
+    "record.nomenclature_publications.recorded_at",
+    "record.optician_keys.valid_from",
+    "record.optician_keys.valid_to",
+    "record.optician_keys.registered_at",
+    "record.attestations.recorded_at",
+    "record.audit.recorded_at",
+    "record.audit.answered_at",
+    "record.audit.concluded_at",
+}
+"""What nobody but the insurer has signed."""
+
+AUDITORS_WORD = {"made_at"}
+
+
+def leaves(value: Json, path: tuple[str | int, ...] = ()) -> list[tuple[str | int, ...]]:
+    """The places of everything that is neither an object nor a list, nor null."""
+    if isinstance(value, dict):
+        return [found for name in value for found in leaves(value[name], (*path, name))]
+    if isinstance(value, list):
+        return [found for place, one in enumerate(value) for found in leaves(one, (*path, place))]
+    return [] if value is None else [path]
+
+
+def other_than(value: Json) -> Json:
+    """Another value of the same form, as near as can be."""
+    if isinstance(value, bool):
+        return not value
+    if isinstance(value, int):
+        return value + 1
+    if re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", value):
+        return encode_instant(datetime.fromisoformat(value) + SHORT)
+    if re.fullmatch(r"\d{4}-\d\d-\d\d", value):
+        return (date.fromisoformat(value) + timedelta(days=1)).isoformat()
+    first, second = ("a", "b") if value[0].islower() else ("A", "B")
+    return (second if value[0] == first else first) + value[1:]
+
+
+def changed_leaf(document: Json, path: tuple[str | int, ...]) -> None:
+    place = document
+    for step in path[:-1]:
+        place = place[step]
+    place[path[-1]] = other_than(place[path[-1]])
+
+
+@pytest.mark.parametrize("kind", bundles.KINDS)
+def test_whatever_leaf_is_changed_the_signature_falls(kind: Kind) -> None:
+    accept = bundles.document_of(kind)
+    assert judged(bundles.decoded(accept)).holds
+    for path in leaves(accept):
+        document = bundles.document_of(kind)
+        changed_leaf(document, path)
+        try:
+            evidence = bundles.decoded(document)
+        except (EncodingError, StatementError):
+            continue
+        with pytest.raises(ProofRejected):
+            bundles.trust().require_signed(
+                evidence, "auditor", evidence.auditor_id, bundles.RECEIVED_AT
+            )
+
+
+@pytest.mark.parametrize("kind", bundles.KINDS)
+def test_insurer_and_auditor_together_can_change_nothing_but_their_own_word(kind: Kind) -> None:
+    accept = bundles.document_of(kind)
+    assert judged(signed_by(bundles.document_of(kind), "both")).holds
+    held = set()
+    for path in leaves(accept):
+        if path[-1] in ("key_id", "signature") and len(path) < 3:
+            continue  # of the record and of the evidence, which are signed anew
+        document = bundles.document_of(kind)
+        changed_leaf(document, path)
+        try:
+            evidence = signed_by(document, "both")
+        except (EncodingError, StatementError, ValueError):
+            continue  # no such document
+        if judged(evidence).holds:
+            held.add(".".join(name for name in path if isinstance(name, str)))
+    assert held <= INSURERS_WORD | AUDITORS_WORD
+    assert {"record.received_at", "record.verdict.state"} <= held
