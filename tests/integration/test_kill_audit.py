@@ -9,27 +9,40 @@ says how often. Deadlines outlive kills, restarts and jumps of the wall clock.
 
 from __future__ import annotations
 
+import json
+import os
+import random
 import sqlite3
+import subprocess
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from circuits.signed import signed_digest
+from tests.integration.conftest import MakeStore
 from tests.integration.test_stories import (
     attestation_file,
     kinds_of,
+    papers_of,
     read_attestation,
     reason_of,
+    refusal,
+    steps_of,
     wait_until,
 )
+from tests.support.commands import Done
 from tests.support.office import KILLED
-from tests.support.server import fresh_store
-from tests.support.world import ATTEST_DAYS, Sold, World
+from tests.support.server import Kind, fresh_store
+from tests.support.world import ANSWER_DAYS, ATTEST_DAYS, KEEP_DAYS, Sold, World
 
 pytestmark = pytest.mark.integration
 
+KILLS = int(os.environ.get("CLAIROBSCUR_KILLS", "2"))
+SEED = int(os.environ.get("CLAIROBSCUR_KILL_SEED", "20201005"))
 UNREACHABLE = 2
 ONCE = ("--retries", "0")
 
@@ -150,6 +163,237 @@ def require_recorded(world: World, sold: Sold, *, claims: int, attestations: int
     query = "SELECT count(*) FROM events WHERE claim_id = :claim AND kind = 'attested'"
     events = world.store.sql(query, claim=sold.claim_id)[0][0]
     assert events <= attestations
+
+
+# -- audits -------------------------------------------------------------------------------------
+
+
+def granted(world: World) -> Sold:
+    """A claim that can be audited."""
+    sold = world.sell("never")
+    assert world.submit(sold)["verdict"] == "granted"
+    return sold
+
+
+def cases_of(world: World, sold: Sold) -> list[Any]:
+    """What the insurer has of the cases of a claim."""
+    found: list[Any] = world.ask("GET", f"/v1/audits?claim_id={sold.claim_id}")["audits"]
+    return found
+
+
+def kept_cases(world: World, sold: Sold) -> list[Any]:
+    """What the auditor's vault has of them."""
+    listed = world.audit("list")["cases"]
+    return [case for case in listed if case["claim_id"] == sold.claim_id]
+
+
+def resume(world: World, sold: Sold) -> str:
+    """Do again what opens a case about the claim, as the auditor would; its id."""
+    kept = kept_cases(world, sold)
+    if not kept:
+        return world.open_case(sold)
+    words = ("--key", "auditor.key", *world.to_service())
+    return str(world.audit("open", "--resume", kept[0]["case_id"], *words)["case_id"])
+
+
+def test_a_case_is_opened_once_whoever_is_killed(world: World) -> None:
+    places = [
+        ("auditor", "file before audit-"),
+        ("auditor", "call before POST /v1/audits"),
+        ("auditor", "call after POST /v1/audits"),
+        ("insurer", "commit before audits"),
+        ("insurer", "commit after audits"),
+    ]
+    for who, place in places:
+        sold = granted(world)
+        words = [*world.opening_words(sold), *ONCE]
+        interrupt(world, who, place, lambda: world.run_audit("open", *words).code)  # noqa: B023
+        is_there = "after" in place
+        assert len(cases_of(world, sold)) == int(is_there), place
+        kept = kept_cases(world, sold)
+        assert [case["stage"] for case in kept] == ["unsent"] * (place != "file before audit-")
+        case_id = resume(world, sold)
+        assert [case["case_id"] for case in cases_of(world, sold)] == [case_id]
+        assert [case["stage"] for case in kept_cases(world, sold)] == ["sent"]
+        assert steps_of(world, case_id).count("audit_opened") == 1
+        # The key that the answer will be sealed to is the one that was kept.
+        assert world.answer(sold, case_id)["state"] == "answered"
+        assert world.show(case_id)["revealed"] == papers_of(sold)
+
+
+def test_a_case_is_answered_once_whoever_is_killed(world: World) -> None:
+    places = [
+        ("shop", "call before POST /v1/audits"),
+        ("shop", "call after POST /v1/audits"),
+        ("insurer", "commit before audits"),
+        ("insurer", "commit after audits"),
+    ]
+    for who, place in places:
+        sold = granted(world)
+        case_id = world.open_case(sold)
+        words = [*world.answer_words(sold, case_id), *ONCE]
+        interrupt(world, who, place, lambda: sold.shop.run(*words).code)  # noqa: B023
+        is_there = "after" in place
+        assert world.case(case_id)["state"] == ("answered" if is_there else "open"), place
+        # The command makes another seal each time; one answer is taken, and the first counts.
+        answer_again(world, sold, case_id)
+        assert steps_of(world, case_id).count("audit_answered") == 1
+        assert steps_of(world, case_id).count("audit_seen") == 1
+        assert world.show(case_id)["revealed"] == papers_of(sold)
+
+
+def answer_again(world: World, sold: Sold, case_id: str) -> None:
+    """As an optician would who does not know whether his answer came."""
+    end = sold.shop.run(*world.answer_words(sold, case_id), "--json")
+    if end.code != 0:
+        assert refusal(json.loads(end.err.splitlines()[-1]))[0] == "state_conflict"
+    shown = sold.shop.done("audits", "show", case_id, *world.to_insurer())
+    assert shown["state"] == "answered"
+
+
+def test_a_case_is_concluded_once_whoever_is_killed(world: World) -> None:
+    places = [
+        ("auditor", "file after reply.json"),
+        ("auditor", "file before conclusion.json"),
+        ("auditor", "call before /outcome"),
+        ("auditor", "call after /outcome"),
+        ("insurer", "commit before audits"),
+        ("insurer", "commit after audits"),
+    ]
+    for who, place in places:
+        sold = granted(world)
+        case_id = world.open_case(sold)
+        world.answer(sold, case_id)
+        words = [*world.conclusion_words(case_id, papers_of(sold)), *ONCE]
+        interrupt(world, who, place, lambda: world.run_audit("conclude", *words).code)  # noqa: B023
+        is_there = place in ("call after /outcome", "commit after audits")
+        assert world.case(case_id)["state"] == ("concluded" if is_there else "answered"), place
+        kept = world.auditor.folder / "vault" / case_id / "conclusion.json"
+        before = kept.read_bytes() if kept.exists() else None
+        assert world.conclude(case_id, papers_of(sold))["outcome"] == "consistent"
+        assert before in (None, kept.read_bytes())
+        assert steps_of(world, case_id).count("audit_concluded") == 1
+        if who == "insurer":
+            world.evidence(case_id)
+            assert world.judge()["shows"] == "consistent"
+
+
+def test_what_was_opened_is_erased_whoever_is_killed(world: World) -> None:
+    places = ["file after erased.json", "file before key.json", "file before conclusion.json"]
+    secrets = ("key.json", "reply.json", "conclusion.json")
+    concluded = []
+    for _ in range(len(places) + 1):
+        sold = granted(world)
+        case_id = world.open_case(sold)
+        world.answer(sold, case_id)
+        world.conclude(case_id, papers_of(sold))
+        concluded.append((sold, case_id))
+    first = concluded[0][1]
+    # The insurer's service is killed in the sweep that erases, before it is durable and after.
+    trap = world.traps["insurer"]
+    trap.set("commit before audits")
+    world.restart(days=ANSWER_DAYS + KEEP_DAYS, minutes=5)
+    world.server.process.wait(10)
+    assert all(world_has_seal(world, case_id) for _, case_id in concluded)
+    trap.set("commit after audits")
+    world.restart(is_killed=True)
+    world.server.process.wait(10)
+    assert not any(world_has_seal(world, case_id) for _, case_id in concluded)
+    world.restart(is_killed=True)
+    for _, case_id in concluded:
+        assert steps_of(world, case_id).count("audit_erased") == 1
+        assert world.case(case_id)["state"] == "concluded"
+    token = world.auditor.read("auditor.token").decode()
+    reply = world.server.ask("GET", f"/v1/audits/{first}/sealed", token)
+    assert (reply.status, reply.json()["reason"]) == (409, "erased")
+    # The auditor's tool, in one case after the other.
+    for place, (_, case_id) in zip(places, concluded[1:], strict=True):
+        interrupt(world, "auditor", place, lambda: world.run_audit("erase", case_id).code)  # noqa: B023
+    assert first in world.audit("erase")["erased"]
+    for _, case_id in concluded:
+        folder = world.auditor.folder / "vault" / case_id
+        assert not any(list(folder.glob(f"*{name}*")) for name in secrets)
+        assert (folder / "erased.json").exists()
+    assert all(case["stage"] == "erased" for _, case_id in concluded
+               for case in world.audit("list")["cases"] if case["case_id"] == case_id)  # fmt: skip
+
+
+def world_has_seal(world: World, case_id: str) -> bool:
+    query = "SELECT sealed FROM audits WHERE case_id = :case"
+    return world.store.sql(query, case=case_id)[0][0] is not None
+
+
+# -- at random moments --------------------------------------------------------------------------
+
+
+def test_kills_at_random_moments_lose_and_double_nothing(
+    kind: Kind, make_store: MakeStore, tmp_path: Path
+) -> None:
+    chance = random.Random(SEED)
+    made = World(tmp_path / "world", make_store())
+    try:
+        for number in range(KILLS):
+            sold = made.sell("at once")
+            record = made.record_of(sold)
+            victim = chance.choice(("insurer", "attester"))
+            process = made.server.process if victim == "insurer" else made.attester.process
+            timer = threading.Timer(chance.uniform(0.0, 1.5), end, (process,))
+            timer.start()
+            case_id = tell_whole_story(made, sold, record)
+            timer.cancel()
+            timer.join()
+            revive(made)
+            require_recorded(made, sold, claims=1, attestations=1)
+            assert [case["case_id"] for case in cases_of(made, sold)] == [case_id], number
+            assert made.case(case_id)["outcome"] == "consistent"
+            units = ledger(made, "SELECT count(*) FROM units WHERE record_id = ?", record)
+            assert units == [(1,)]
+        made.server.stop()
+        assert made.store.check()["problems"] == []
+    finally:
+        made.close()
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
+    process.kill()
+    process.wait()
+
+
+def tell_whole_story(world: World, sold: Sold, record: str) -> str:
+    """Every step again until it is done, by whoever has to; the case's id."""
+
+    def until_done(act: Callable[[], Done]) -> Done:
+        while (done := act()).code != 0:
+            if "state_conflict" in done.err:  # an answer that was taken before
+                break
+            assert "unreachable" in done.err, done.err
+            revive(world)
+        return done
+
+    until_done(lambda: world.run_attest(sold, record, "--force", *ONCE))
+    until_done(lambda: world.run_submit(sold, attestation_file(sold), *ONCE))
+
+    def open_case() -> Done:
+        kept = kept_cases(world, sold)
+        if not kept:
+            return world.run_audit("open", *world.opening_words(sold), *ONCE)
+        again = ("--resume", kept[0]["case_id"], "--key", "auditor.key", *world.to_service())
+        return world.run_audit("open", *again, *ONCE)
+
+    case_id = str(json.loads(until_done(open_case).out)["case_id"])
+    words = world.answer_words(sold, case_id)
+    until_done(lambda: sold.shop.run(*words, "--json", *ONCE))
+    ending = world.conclusion_words(case_id, papers_of(sold))
+    until_done(lambda: world.run_audit("conclude", *ending, *ONCE))
+    return case_id
+
+
+def revive(world: World) -> None:
+    """Start again whichever service has ended."""
+    if world.server.process.poll() is not None:
+        world.restart(is_killed=True)
+    if world.attester.process.poll() is not None:
+        world.attester.start()
 
 
 # -- time ---------------------------------------------------------------------------------------

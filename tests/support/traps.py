@@ -6,8 +6,8 @@ A place is one of
     commit after TABLE    such a transaction is durable, and nobody has been told
     call before PATH      about to send an HTTP request whose method and path hold the text
     call after PATH       its answer has come, and nothing has been done with it
-    file before NAME      about to give a file of that name its place
-    file after NAME       it has its place
+    file before NAME      about to give a file of that name its place, or to remove it
+    file after NAME       it has its place, or is gone
 
 `Trap` is the test's side; `install` makes this process step into it.
 """
@@ -121,6 +121,14 @@ def _watch_files(reached: _Reached) -> None:
     """What is written beside its place first and then moved or linked there."""
     for name in ("replace", "link", "rename"):
         _watch_move(reached, name)
+    unlink = os.unlink
+
+    def unlinked(path: Any, **more: Any) -> None:
+        reached("file", "before", lambda text: text == Path(os.fspath(path)).name)
+        unlink(path, **more)
+        reached("file", "after", lambda text: text == Path(os.fspath(path)).name)
+
+    os.unlink = unlinked
 
 
 def _watch_move(reached: _Reached, name: str) -> None:

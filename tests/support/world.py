@@ -377,13 +377,16 @@ class World:
         statement: StatementName = "line",
         index: int | None = None,
         price_cents: int | None = None,
+        prices: dict[str, int] | None = None,
         **choices: Any,
     ) -> Sold:
         """Prove a sale in the shop, of which nothing has left it yet: a line of class `LENS` at row
-        ``index`` for ``price_cents``, unless told otherwise."""
+        ``index`` for ``price_cents``, unless told otherwise; then with ``prices`` by role."""
         office = shop or self.shop
         self._names += 1
         name = f"sale-{self._names}"
+        if statement != "line":
+            choices["price_cents"] = prices
         sale = samples.sale_document(statement, item=LENS, beneficiary=self.beneficiary, **choices)
         if statement == "line":
             rows = samples.nomenclature().class_rows(LENS, samples.DAY)
