@@ -85,6 +85,8 @@ def show(
     with reporting_to(as_json, lang) as terminal:
         with _service(terminal, to, token_file, retries, timeout) as client:
             case = client.audit(case_id)
+        with blaming("answer"):
+            read_case(case, case_id)
         history = [f"{_moment(event.at)}  {event.kind}  {event.actor}" for event in case.history]
         told = _case_lines(terminal, case)
         if case.outcome is not None:
@@ -218,7 +220,8 @@ def refuse(
 def read_case(shown: AuditDetail, case_id: str) -> AuditCase:
     """The auditor's document as the service shows it; nothing of it is believed yet.
 
-    Raises `StatementError` for what is none, or another than was asked for.
+    Raises `StatementError` for what is none, is another than was asked for, or says something else
+    than what the service tells beside it.
     """
     from circuits.audit import AuditCase
     from circuits.canonical import canonical_bytes
@@ -230,7 +233,13 @@ def read_case(shown: AuditDetail, case_id: str) -> AuditCase:
         raise StatementError(str(error)) from None
     if case.case_id != case_id:
         raise StatementError("audit case: it is another case than was asked for")
+    for name in _TOLD:
+        if getattr(case, name) != getattr(shown, name):
+            raise StatementError(f"audit case: {name}: the service tells something else")
     return case
+
+
+_TOLD = ("claim_id", "line", "slots", "ground", "auditor_id", "answer_by", "erase_at")
 
 
 def require_answerable(case: AuditCase, openings: Openings, trust: Trust, now: datetime) -> None:

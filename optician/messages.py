@@ -341,8 +341,10 @@ PROBLEMS: Final[dict[str, tuple[str, str]]] = {
         "une autre demande porte déjà ce numéro : refaites la preuve avec un claim_id distinct",
     ),
     "state_conflict": (
-        "the claim's state does not allow this: `optician status` tells it",
-        "l'état de la demande ne le permet pas : `optician status` le montre",
+        "its state does not allow this: `optician status` tells it, of an audit "
+        "`optician audits show`",
+        "son état ne le permet pas : `optician status` le montre, pour un audit "
+        "`optician audits show`",
     ),
     "already_exists": (
         "it exists already, with other content",

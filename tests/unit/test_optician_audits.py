@@ -228,17 +228,31 @@ def test_what_is_refused_is_not_sent(console: Console, service: CannedService, n
     assert [seen.line for seen in service.seen] == ["GET /v1/audits/case-1"]
 
 
-def test_slots_that_the_service_adds_are_not_revealed(
-    console: Console, service: CannedService
+LIES: dict[str, Any] = {
+    "slots": ["price"],
+    "line": 2,
+    "ground": "fictitious_equipment",
+    "auditor_id": "auditor-2",
+    "answer_by": "2099-01-01T00:00:00Z",
+    "erase_at": "2099-01-01T00:00:00Z",
+    "claim_id": "other-claim",
+}
+
+
+@pytest.mark.parametrize("name", LIES)
+def test_a_service_that_tells_something_else_than_the_auditor_is_noticed(
+    console: Console, service: CannedService, name: str
 ) -> None:
-    case = current_case(slots=("price",))
-    lie = canned.audit_detail(case, slots=["code", "price", "date", "correction"])
-    service.tell(Canned.of(lie), Canned.of(lie | {"state": "answered"}, 201))
+    case = current_case()
+    service.tell(Canned.of(canned.audit_detail(case)))
+    assert console.optician("audits", "show", "case-1", "--to", service.url).code == 0
+    service.tell(Canned.of(canned.audit_detail(case) | {name: LIES[name]}))
+    done = console.optician("audits", "show", "case-1", "--to", service.url)
+    assert done.code == 2
+    assert f"{name}: the service tells something else" in done.err
     done = console.optician("audits", "answer", "case-1", *ANSWER, "--to", service.url)
-    assert done.code == 0
-    sent = decode_reply(service.seen[-1].body)
-    assert sent.sealed is not None
-    assert set(unseal_opening(sent.sealed, case, bundles.recipient_key()).revealed) == {"price"}
+    assert done.code == 2
+    assert not any(seen.line.startswith("POST") for seen in service.seen)
 
 
 def test_lists_and_cases_are_shown_in_both_languages(
