@@ -43,6 +43,7 @@ from tests.support.world import (
     ANSWER_DAYS,
     ATTEST_DAYS,
     ATTESTER,
+    AUDITOR,
     BOTH,
     IN_FORCE_FROM,
     LENS,
@@ -753,3 +754,29 @@ def test_an_optician_answers_no_case_that_his_auditor_did_not_sign(world: World)
         case=case_id,
     )
     assert world.answer(sold, case_id)["state"] == "answered"
+
+
+def test_an_auditor_changes_its_key_between_question_and_end(world: World) -> None:
+    sold = world.sell("never")
+    world.submit(sold)
+    case_id, other_case = world.open_case(sold), world.open_case(sold)
+    world.answer(sold, case_id)
+    key = world.make_key("auditor", AUDITOR, "auditor-2")
+    ends = world.clock.now() + timedelta(minutes=10)
+    world.trust(auditor={"valid_to": encode_instant(ends)})
+    world.restart(minutes=11)
+    # The old key asks nothing any more, and its questions are not answered any more.
+    refused = world.audit("open", *world.opening_words(sold), code=2)
+    assert "auditor_unknown" in refused["detail"]
+    late = world.answer(sold, other_case, code=2)
+    assert (late["error"], "key_not_valid" in late["detail"]) == ("audit", True)
+    # What it asked before stands: the new key ends the case, and signs the evidence.
+    words = world.conclusion_words(case_id, papers_of(sold))
+    refused = world.audit("conclude", *words, code=2)
+    assert "auditor_unknown" in refused["detail"]
+    words[words.index("auditor.key")] = key
+    assert world.audit("conclude", *words)["outcome"] == "consistent"
+    world.evidence(case_id, key)
+    judged = world.judge()
+    assert (judged["shows"], judged["insurer"]) == ("consistent", "agrees")
+    world.trust()

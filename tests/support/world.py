@@ -493,10 +493,10 @@ class World:
         """End a case; what the command tells."""
         return self.audit("conclude", *self.conclusion_words(case_id, papers))
 
-    def evidence(self, case_id: str) -> bytes:
+    def evidence(self, case_id: str, key: str = "auditor.key") -> bytes:
         """The auditor's evidence, also given to the third party."""
         file = f"{case_id}.evidence.json"
-        words = ("--key", "auditor.key", "--out", file, *self.to_service())
+        words = ("--key", key, "--out", file, *self.to_service())
         self.audit("evidence", case_id, *words)
         data = self.auditor.read(file)
         (self.path("judge") / "evidence.json").write_bytes(data)
