@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from circuits.attestation import Attestation, AttestationRequest
 from circuits.audit import (
     AUDIT_REASONS,
     AuditAnswer,
@@ -36,6 +37,9 @@ from optician.sale import Sale, SaleCorrection, SaleItem
 from tests.support import bundles
 from tests.support import claims as samples
 from tests.support.tables import limits_table
+from verifier_api.attester.rules import REQUEST_REASONS
+from verifier_api.attester.sources import COLUMNS as RECORD_COLUMNS
+from verifier_api.attester.sources import MAX_FILE_BYTES, MAX_QUANTITY, parse_records
 from verifier_api.auditor.conclude import PaperCorrection, Papers
 from verifier_api.auditor.vault import Conclusion, Vault, _Erased, _KeyFile, _Mark
 from verifier_api.bulk.duplicates import Tally
@@ -89,6 +93,8 @@ def table_keys(text: str) -> set[str]:
         ("Claim", [Claim, ClaimLine]),
         ("Invoice", [Invoice]),
         ("Cancellation", [Cancellation]),
+        ("Attestation request", [AttestationRequest]),
+        ("Attestation", [Attestation]),
         ("Audit case", [AuditCase]),
         ("Audit reply", [AuditReply, AuditAnswer]),
         ("Audit outcome", [AuditOutcome]),
@@ -182,6 +188,24 @@ def test_the_file_of_rights_has_the_heading_of_the_page(page: str) -> None:
         Right.model_validate_json(json.dumps(entry | {"valid_to": entry["valid_to"] or None}))
 
 
+def test_the_records_of_an_attester_are_those_of_the_page(page: str) -> None:
+    text = section(page, "Records of an attester")
+    assert table_keys(text) == set(RECORD_COLUMNS)
+    example = re.search(r"^```\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    assert example
+    first, second = parse_records(example[1].encode()).values()
+    assert (first.quantity, second.quantity, second.price_cents) == (2, 1, None)
+    assert f"{MAX_FILE_BYTES // 2**20} MiB" in text
+    assert f"1 to {MAX_QUANTITY:,}" in text
+
+
+def test_the_reasons_of_an_attester_are_listed_in_their_order(page: str) -> None:
+    text = section(page, "Attestation request")
+    _, _, told = text.partition("The attester looks")
+    named = [name for name in re.findall(r"`(\w+)`", told) if name in REQUEST_REASONS]
+    assert named == list(REQUEST_REASONS)
+
+
 def test_the_names_of_revealed_values_are_listed(page: str) -> None:
     named = set(re.findall(r"`(\w+)`", section(page, "Opening of a line")))
     assert named == {"revealed", *SLOT_OF}
@@ -235,8 +259,16 @@ def test_a_verdict_has_the_keys_of_the_page(page: str) -> None:
         ),
         (
             "fetch",
-            "verifier check",
+            "optician attest",
             {"digest", "file", "bytes", "publications_file", "publications", "warnings"},
+        ),
+        (
+            "attest",
+            "verifier check",
+            {
+                *("claim_id", "line", "attester_id", "attested", "expires_at"),
+                *("attestation_file", "answer", "warnings"),
+            },
         ),
     ],
 )

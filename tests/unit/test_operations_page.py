@@ -5,19 +5,26 @@ from __future__ import annotations
 import re
 import sqlite3
 from contextlib import closing
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from circuits.attestation import MAX_ATTESTATION_LEAD
+from circuits.claim import encode_instant
 from circuits.contract import MAX_CONTRACT_BYTES, MAX_RENEWAL_MONTHS
 from circuits.nomenclature import MAX_NOMENCLATURE_BYTES
 from tests.support import claims as samples
+from tests.support.laboratory import RECORD, Lab, pair_of_claims, request_for, row
 from tests.support.web import Insurer, log_lines, serving
+from verifier_api.attester.rules import MAX_REQUEST_AGE
+from verifier_api.commands.attester import RECORDS_VARIABLE
 from verifier_api.judge import MAX_VALIDITY
 from verifier_api.settings import Settings
 from verifier_api.store.checks import check_database
 from verifier_api.store.database import Database, sqlite_url
 from verifier_api.web.administration import MAX_REQUEST_BYTES
+from verifier_api.web.attester import AttesterSettings
 
 MEASURED = re.compile(r"^(clairobscur_\w+?)(?:_created|_total|_bucket|_sum|_count)?(?:\{|\s)")
 
@@ -116,3 +123,26 @@ def test_the_sql_erases_old_claims_and_leaves_a_database_that_fits(
     database = Database(sqlite_url(insurer.file))
     assert check_database(database) == {"claims": 1, "problems": []}
     database.dispose()
+
+
+def test_an_attester_finds_his_record_by_the_pages_sql(page: str, tmp_path: Path) -> None:
+    one, _ = pair_of_claims()
+    lab = Lab(tmp_path, row(one[1]))
+    made = lab.attestation(request_for(one))
+    lab.attester.close()
+    query = block(page, "sql", "FROM units")
+    assert query.count("'RECORD'") == 1
+    with closing(sqlite3.connect(lab.ledger_file)) as connection:
+        found = connection.execute(query.replace("RECORD", made.record)).fetchall()
+    assert found == [(RECORD, "optician-1", made.claim_id, 1, encode_instant(lab.now), None)]
+
+
+def test_what_the_page_says_of_an_attesters_limits(page: str) -> None:
+    text = " ".join(page.partition("## Running an attester")[2].split())
+    settings = AttesterSettings()
+    assert f"127.0.0.1, port {settings.port}," in text
+    assert settings.host == "127.0.0.1"
+    assert f"{settings.rate_per_second:g} times a second on average, {settings.rate_burst}" in text
+    assert f"({MAX_REQUEST_AGE.seconds // 60} minutes either way)" in text
+    assert timedelta(minutes=1) == MAX_ATTESTATION_LEAD
+    assert RECORDS_VARIABLE in text
