@@ -30,6 +30,7 @@ from circuits.signed import decode_signed, encode_signed
 from optician.notices import make_cancellation, make_invoice
 from tests.support import audits
 from tests.support import claims as samples
+from tests.support.attesting import attestation, rule, trusted_key
 from tests.support.publishing import party as publisher
 from tests.support.publishing import publication, write_trust
 from tests.support.tables import limits_table
@@ -197,16 +198,21 @@ def test_every_operation_has_a_good_answer_and_it_fits_the_document(
     file = ask("GET", "/v1/nomenclatures/{digest}/file", "optician", parameters=digest)
     assert file == json.loads(limits_table().to_bytes())
 
-    network = samples.contract("reseau").model_dump(mode="json")
+    wanting = samples.contract("reseau").model_copy(
+        update={"attestations": (rule("VM4", within_days=10),)}
+    )
+    network = wanting.model_dump(mode="json")
     added = ask("POST", "/v1/contracts", document=network)
     ask("GET", "/v1/contracts", "optician")
     detail = ask("GET", "/v1/contracts/{digest}", parameters={"digest": added["digest"]})
     assert detail["document"] == network
 
     assert insurer.settings.trust is not None
-    write_trust(insurer.settings.trust, publisher().public_entry(), audits.party().public_entry())
+    attester = trusted_key()[1].model_dump(mode="json")
+    relied_upon = [publisher().public_entry(), audits.party().public_entry(), attester]
+    write_trust(insurer.settings.trust, *relied_upon)
     refresh(caller)
-    for published in (samples.contract(), samples.nomenclature()):
+    for published in (samples.contract(), samples.nomenclature(), wanting):
         made = ask("POST", "/v1/publications", body=encode_signed(publication(published)))
         assert made["publication"]["publisher_id"] == "publisher-1"
     listed = ask("GET", "/v1/publications", "optician", query=f"?digest={insurer.contract_digest}")
@@ -225,7 +231,8 @@ def test_every_operation_has_a_good_answer_and_it_fits_the_document(
 
     contract_id = samples.contract().contract_id
     person = {"beneficiary": "benef_of_this_test_1", "contract_id": contract_id}
-    right = person | {"age_group": "under_16", "valid_from": "2020-01-01"}
+    right_from = {"age_group": "under_16", "valid_from": "2020-01-01"}
+    right = person | right_from
     assert ask("POST", "/v1/rights", document={"rights": [right]}) == {"added": 1}
     page = ask("GET", "/v1/rights", query="?limit=1")
     following = ask("GET", "/v1/rights", query=f"?limit=1&cursor={page['next']}")
@@ -272,6 +279,18 @@ def test_every_operation_has_a_good_answer_and_it_fits_the_document(
         parameters={"claim_id": early.claim_id},
         document={"decision": "grant", "note": "file 17"},
     )
+    covered = person | {"beneficiary": samples.BENEFICIARY, "contract_id": wanting.contract_id}
+    ask("POST", "/v1/rights", document={"rights": [covered | right_from]})
+    attested, _ = samples.claim_of(samples.sample_sale("line"), of_contract=wanting)
+    assert ask("POST", "/v1/claims", "optician", body=encode_claim(attested))["attest_by"]
+    told = ask(
+        *("POST", "/v1/claims/{claim_id}/attestations", "optician"),
+        parameters={"claim_id": attested.claim_id},
+        body=encode_signed(attestation(attested)),
+    )
+    assert (told["attest_by"], told["missing"]) == (None, [])
+    expected[attested] = "granted"
+
     case = audits.case_on(pair, opened_at=insurer.now)
     about = {"case_id": case.case_id, "claim_id": pair.claim_id}
     ask("POST", "/v1/audits", "auditor", body=encode_signed(case))

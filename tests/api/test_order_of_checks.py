@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
+from circuits.attestation import MAX_SUBMISSION_BYTES
 from circuits.canonical import canonical_bytes
-from circuits.claim import MAX_CLAIM_BYTES, Claim, encode_claim
+from circuits.claim import Claim, encode_claim
 from tests.support import claims as samples
 from tests.support.web import Caller, code_of
 
@@ -35,7 +36,7 @@ def changed(request: Asked, **fields: Any) -> Asked:
 
 
 def too_large(request: Asked) -> Asked:
-    return replace(request, body=request.body + b" " * MAX_CLAIM_BYTES)
+    return replace(request, body=request.body + b" " * MAX_SUBMISSION_BYTES)
 
 
 def encoded(request: Asked) -> Asked:

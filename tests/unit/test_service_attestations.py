@@ -10,7 +10,13 @@ from typing import Any
 
 import pytest
 
-from circuits.attestation import ATTESTATION_REASONS, MAX_ATTESTATION_LEAD, Attestation, Duty
+from circuits.attestation import (
+    ATTESTATION_REASONS,
+    MAX_ATTESTATION_LEAD,
+    MAX_ATTESTATIONS,
+    Attestation,
+    Duty,
+)
 from circuits.canonical import canonical_bytes
 from circuits.claim import Claim, encode_instant
 from circuits.contract import Contract
@@ -591,6 +597,18 @@ def test_no_attestation_of_a_claim_that_is_over(database: Database) -> None:
         given = attestation(claim, at=now)
         refusal = problem(lambda one=given, at=now: attest(database, one, now=at))
         assert refusal == ("state_conflict", None)
+
+
+def test_a_claim_has_no_more_attestations_than_its_record_can_hold(database: Database) -> None:
+    claim, accept = records.claim(statement="line"), records.claim(statement="line")
+    for made in (claim, accept):
+        recorded(database, made, LATER)
+    given = [attestation(claim) for _ in range(MAX_ATTESTATIONS)]
+    answers = [attest(database, entry) for entry in given]
+    refusal = problem(lambda: attest(database, attestation(claim)))
+    assert refusal == ("state_conflict", None)
+    assert [attest(database, entry) for entry in given] == answers
+    attest(database, attestation(accept))
 
 
 def test_a_contract_that_this_process_does_not_know_yet(database: Database) -> None:

@@ -26,6 +26,7 @@ ROUTES: dict[tuple[str, str], frozenset[str]] = {
     ("GET", "/v1/claims/{claim_id}"): ANYBODY,
     ("POST", "/v1/claims/{claim_id}/invoice"): OPTICIAN,
     ("POST", "/v1/claims/{claim_id}/cancellation"): OPTICIAN,
+    ("POST", "/v1/claims/{claim_id}/attestations"): OPTICIAN,
     ("POST", "/v1/claims/{claim_id}/decision"): ADMIN,
     ("POST", "/v1/audits"): AUDITOR,
     ("GET", "/v1/audits"): ANYBODY,

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from sqlalchemy import Connection
 
-from circuits.attestation import Attestation, rejected
+from circuits.attestation import MAX_ATTESTATIONS, Attestation, rejected
 from circuits.claim import decode_claim, encode_instant
 from circuits.contract import Contract
 from circuits.signed import signed_digest
@@ -34,6 +34,8 @@ from verifier_api.store import attestations as store
 from verifier_api.store import reference
 from zk.errors import ProofRejected
 
+FULL = f"the claim has {MAX_ATTESTATIONS} attestations, which is as many as one can have"
+
 
 def take_attestation(
     connection: Connection,
@@ -45,7 +47,8 @@ def take_attestation(
     """The answer (JSON): the attestation is recorded, and what it meets needs no other.
 
     ``contract`` is the claim's, None where this process does not know it yet. Raises
-    `ServiceError`: "not_found", "state_conflict" for a claim that is over, "attestation_refused"
+    `ServiceError`: "not_found", "state_conflict" for a claim that is over or has as many
+    attestations as its record can hold (`MAX_ATTESTATIONS`), "attestation_refused"
     with a key of `circuits.attestation.ATTESTATION_REASONS` as its reason, "overloaded" without
     contract.
     """
@@ -70,6 +73,8 @@ def take_attestation(
             raise rejected("attestation_late")
     except ProofRejected as error:
         raise refused(error) from None
+    if len(store.attestations_of(connection, step.claim_id)) >= MAX_ATTESTATIONS:
+        raise ServiceError("state_conflict", FULL)
     # Where the insurer went without what was due, nothing is due any more.
     is_waived = row.attest_by is None and next_due(duties) is not None
     now_met = [entry for entry in unmet if not entry.is_late(instant)]
