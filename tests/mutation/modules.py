@@ -49,6 +49,8 @@ MORE: dict[str, tuple[str, ...]] = {
         "adversarial/test_weights.py",
         "adversarial/test_weak_verifier.py",
     ),
+    "circuits/attestation.py": (_LIMITS,),
+    "circuits/audit.py": (_LIMITS,),
     "circuits/canonical.py": (_LIMITS, "properties/test_canonical.py"),
     "circuits/claim.py": (
         _LIMITS,
@@ -74,7 +76,11 @@ MORE: dict[str, tuple[str, ...]] = {
         _LIMITS,
         "unit/test_judge.py",
     ),
-    "circuits/signing.py": ("unit/test_claim.py",),
+    "circuits/publication.py": (_LIMITS, "unit/test_published.py"),
+    "circuits/sealing.py": (_LIMITS,),
+    "circuits/signed.py": ("vectors/test_golden_signed.py",),
+    "circuits/signing.py": ("unit/test_claim.py", "unit/test_signed.py"),
+    "circuits/trust.py": (_LIMITS, "unit/test_trust_file.py"),
 }
 
 
