@@ -10,6 +10,7 @@ from typing import Any, get_args
 
 import pytest
 
+from circuits.attestation import MAX_ATTESTATION_BYTES, MAX_SUBMISSION_BYTES
 from circuits.audit import MAX_CASE_BYTES, MAX_OUTCOME_BYTES, MAX_REPLY_BYTES
 from circuits.claim import MAX_CLAIM_BYTES, encode_claim
 from circuits.contract import MAX_CONTRACT_BYTES
@@ -32,7 +33,7 @@ from verifier_api.web.schemas import ClaimStep
 from verifier_api.web.server import KEEP_ALIVE_SECONDS
 
 IN_FILES = {"Claim", "Invoice", "Cancellation", "Contract", "Publication"} | {
-    *("AuditCase", "AuditReply", "AuditOutcome"),
+    *("AuditCase", "AuditReply", "AuditOutcome", "Attestation", "Submission"),
 }
 """Described in docs/files.md, to which the routes link."""
 
@@ -86,10 +87,11 @@ def operations(document: dict[str, Any]) -> dict[str, dict[str, Any]]:
     }
 
 
-def schema_of(content: dict[str, Any]) -> str | None:
-    """The name of the schema of a JSON body."""
-    reference = content.get("application/json", {}).get("schema", {}).get("$ref")
-    return None if reference is None else str(reference).rpartition("/")[2]
+def schemas_of(content: dict[str, Any]) -> list[str]:
+    """The names of the schemas that a JSON body may have."""
+    schema = content.get("application/json", {}).get("schema", {})
+    references = [one.get("$ref") for one in schema.get("anyOf", [schema])]
+    return [str(one).rpartition("/")[2] for one in references if one is not None]
 
 
 def test_every_route_is_on_the_page_and_no_other(page: str, document: dict[str, Any]) -> None:
@@ -106,13 +108,13 @@ def test_routes_have_their_parameters_bodies_and_answers(
         _, parameters, body, answer = told[route]
         in_query = {one["name"] for one in operation.get("parameters", ()) if one["in"] == "query"}
         assert names(parameters) == in_query, route
-        wanted = schema_of(operation.get("requestBody", {}).get("content", {}))
-        assert names(body) == ({wanted} if wanted else set()), route
+        wanted = schemas_of(operation.get("requestBody", {}).get("content", {}))
+        assert names(body) == set(wanted), route
         assert bool(body) == ("requestBody" in operation), route
-        given = schema_of(operation["responses"]["200"]["content"])
-        assert names(answer) == ({given} if given else names(answer) & {"BatchLine"}), route
-        if wanted in IN_FILES:
-            anchor = re.sub(r"(?<!^)(?=[A-Z])", "-", str(wanted)).lower()
+        given = schemas_of(operation["responses"]["200"]["content"])
+        assert names(answer) == (set(given) or names(answer) & {"BatchLine"}), route
+        for name in IN_FILES.intersection(wanted):
+            anchor = re.sub(r"(?<!^)(?=[A-Z])", "-", name).lower()
             assert f"(files.md#{anchor})" in body
 
 
@@ -197,6 +199,8 @@ def test_limits_are_those_of_the_code(page: str) -> None:
     kibibytes = {
         "line and header fields": MAX_HEAD_BYTES,
         "claim; a line of a batch": MAX_CLAIM_BYTES,
+        "claim with its attestations": MAX_SUBMISSION_BYTES,
+        "attestation": MAX_ATTESTATION_BYTES,
         "invoice, cancellation, decision": MAX_NOTICE_BYTES,
         "contract": MAX_CONTRACT_BYTES,
         "audit case": MAX_CASE_BYTES,
