@@ -8,7 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from circuits.attestation import Attestation, AttestationRequest
+from circuits.attestation import (
+    ATTESTATION_REASONS,
+    Attestation,
+    AttestationRequest,
+    Submission,
+)
 from circuits.audit import (
     AUDIT_REASONS,
     AuditAnswer,
@@ -106,6 +111,7 @@ def table_keys(text: str) -> set[str]:
         ("Party key file", [_PartyFile]),
         ("Trust list", [_TrustFile, TrustedKey]),
         ("Publication", [Publication]),
+        ("Submission", [Submission]),
         ("Rights", [Right]),
     ],
 )
@@ -217,6 +223,7 @@ def test_the_reasons_of_refusals_are_listed(page: str) -> None:
         ("Invoice", set(NOTICE_REASONS)),
         ("Cancellation", {"signature_invalid", "claim_differs"}),
         ("Publication", set(TRUST_REASONS) | set(PUBLICATION_REASONS)),
+        ("Submission", set(ATTESTATION_REASONS)),
     ):
         text = section(page, title)
         sentence = re.search(r"[Rr]efused\s+with\s+((?:`\w+`(?:,| or)?\s*)+)", text)
@@ -246,7 +253,11 @@ def test_a_verdict_has_the_keys_of_the_page(page: str) -> None:
     ("command", "following", "keys"),
     [
         ("submit", "optician status", {*VerdictAnswer.model_fields, "warnings"}),
-        ("status", "optician invoice", {*ClaimSummary.model_fields, "warnings"}),
+        (
+            "status",
+            "optician invoice",
+            {*ClaimSummary.model_fields, "attestations", "warnings"},
+        ),
         (
             "invoice",
             "optician cancel",
