@@ -27,6 +27,7 @@ from tests.support.commands import Console
 from verifier_api.auditor import conclude
 from verifier_api.auditor.client import AuditorClient
 from verifier_api.auditor.vault import SECRETS, StoredCase, Vault
+from verifier_api.evidence.check import check_evidence
 from zk.errors import EncodingError, ProofRejected, StatementError
 
 NOW = bundles.CONCLUDED_AT
@@ -444,6 +445,43 @@ def test_a_case_lapses_when_its_time_has_passed() -> None:
     with pytest.raises(StatementError, match="still has time"):
         conclude.unanswered_cause(audit, bundles.ANSWER_BY)
     assert conclude.unanswered_cause(audit, bundles.ANSWER_BY + timedelta(seconds=1)) == "lapsed"
+
+
+@pytest.mark.parametrize("kind", bundles.KINDS)
+def test_evidence_has_the_seal_only_where_the_opening_is_invalid(kind: bundles.Kind) -> None:
+    made_of = bundles.parts(kind)
+    reply = None if made_of.answer is None else reply_of(kind)
+    now = bundles.EXPORTED_AT - timedelta(hours=1)  # a clock that is behind
+    made = conclude.make_evidence(
+        party("auditor"),
+        bundles.evidence(kind).record,
+        made_of.case,
+        made_of.finding,
+        reply,
+        bundles.recipient_key(),
+        now,
+    )
+    assert (made.sealed is not None) == (made.recipient_key is not None) == (kind == "invalid")
+    judgement = check_evidence(
+        made, bundles.trust(), samples.nomenclature(), samples.generators(), bundles.RECEIVED_AT
+    )
+    assert judgement.failed is None
+    assert judgement.cause == bundles.CAUSES[kind]
+
+
+def test_there_is_no_evidence_of_a_case_that_is_not_concluded() -> None:
+    made_of = bundles.parts("lapsed")
+    audit = {
+        "case": made_of.case,
+        "recorded_at": bundles.OPENED_AT,
+        **dict.fromkeys(("answer", "answered_at", "outcome", "concluded_at")),
+    }
+    still_open = bundles.make_record(made_of, audit=audit)
+    with pytest.raises(StatementError, match="not concluded"):
+        conclude.make_evidence(party("auditor"), still_open, made_of.case, None, None, None, NOW)
+    other = bundles.make_record(made_of, audit=None)
+    with pytest.raises(StatementError, match="not of the case"):
+        conclude.make_evidence(party("auditor"), other, made_of.case, None, None, None, NOW)
 
 
 # -- the client -----------------------------------------------------------------------------------

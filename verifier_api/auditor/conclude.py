@@ -303,5 +303,6 @@ def make_evidence(
         finding=finding,
         sealed=reply.sealed if is_invalid and reply is not None else None,
         recipient_key=key.encode() if is_invalid and key is not None else None,
-        made_at=now,
+        # He has the record, so it is not before it, whatever his clock says.
+        made_at=max(now, record.exported_at),
     )

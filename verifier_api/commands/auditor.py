@@ -428,7 +428,8 @@ def evidence(
             from verifier_api.evidence.check import check_evidence
 
             table = read_nomenclature(nomenclature_file)
-            judgement = check_evidence(made, _trust(trust_file), table, _generators(), _now())
+            at = max(_now(), made.made_at)
+            judgement = check_evidence(made, _trust(trust_file), table, _generators(), at)
             facts["judgement"] = judgement_facts(made, judgement)
             failed = judgement.failed
             if failed is not None:
