@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import FrozenInstanceError
 from datetime import timedelta
 from typing import Any
 
@@ -84,6 +85,8 @@ def test_duties_come_by_line_and_then_by_rule() -> None:
     first, second = duties[:2]
     assert (first.attesters, first.slots, first.within_days) == ((LAB,), ("code",), None)
     assert (second.attesters, second.slots, second.within_days) == ((OTHER_LAB,), ("code",), 3)
+    with pytest.raises(FrozenInstanceError):
+        first.within_days = 3  # type: ignore[misc]
 
 
 def test_a_hidden_class_falls_under_every_rule_that_it_may_be_of() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import FrozenInstanceError
+
 import pytest
 from cryptography.hazmat.primitives.asymmetric.mlkem import MLKEM768PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
@@ -176,6 +178,8 @@ def test_a_key_is_written_and_read() -> None:
 
 def test_no_repr_shows_a_key() -> None:
     assert repr(KEY) == "RecipientKey()"
+    with pytest.raises(FrozenInstanceError):
+        KEY.mlkem = KEY.mlkem  # type: ignore[misc]
 
 
 @pytest.mark.parametrize("text", ["", "AA", "!", "A" * 127, "A" * 129, "A" * 4000, "é" * 128])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import FrozenInstanceError
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
@@ -74,6 +75,8 @@ def test_what_is_not_said_of_a_key_is_always() -> None:
 def test_an_empty_list_is_one() -> None:
     assert parse_trust(file_of()).keys == {}
     assert not parse_trust(file_of()).has_role("attester")
+    with pytest.raises(FrozenInstanceError):
+        parse_trust(file_of()).keys = {}  # type: ignore[misc]
 
 
 def test_roles_that_the_list_knows() -> None:
@@ -154,6 +157,7 @@ def test_what_is_no_list(data: bytes) -> None:
 
 
 def test_a_list_has_a_largest_length() -> None:
+    assert MAX_TRUSTED_KEYS == 5000
     keys = [{"role": "attester", "party_id": "p", "public_key": f"{n:043x}"[:42] + "A"}
             for n in range(MAX_TRUSTED_KEYS + 1)]  # fmt: skip
     with pytest.raises(StatementError, match="keys"):
