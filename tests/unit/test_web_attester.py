@@ -24,7 +24,7 @@ from tests.support.web import captured_log, log_lines
 from verifier_api.attester.rules import Record
 from verifier_api.attester.sources import SourceError
 from verifier_api.store.database import StorageError
-from verifier_api.web.attester import AttesterSettings, make_app, tell_fault
+from verifier_api.web.attester import IN_WORK, AttesterSettings, make_app, tell_fault
 from verifier_api.web.edge import SECURITY_HEADERS
 from verifier_api.web.problems import PROBLEMS
 
@@ -219,6 +219,17 @@ def test_an_optician_asks_so_often_and_no_more(tmp_path: Path, log: io.StringIO)
         answer = post(client, request_for(ONE))
         problem(answer, 429, "too_many_requests")
         assert int(answer.headers["retry-after"]) >= 1
+
+
+def test_more_than_there_is_room_for_is_put_off(client: TestClient, lab: Lab) -> None:
+    parts: Any = client.app.state.parts  # type: ignore[attr-defined]
+    parts._in_work = IN_WORK
+    answer = post(client, request_for(ONE))
+    problem(answer, 503, "overloaded")
+    assert answer.headers["retry-after"] == "1"
+    assert client.get("/healthz").status_code == 200
+    parts._in_work = 0
+    assert post(client, request_for(ONE)).status_code == 200
 
 
 def test_nothing_of_a_record_is_logged(client: TestClient, log: io.StringIO) -> None:
