@@ -16,7 +16,7 @@ from typing import Any
 
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from circuits.audit import AuditCase, AuditOutcome, AuditReply
 from tests.support import audits as made
@@ -29,7 +29,7 @@ from verifier_api.store.checks import check_database
 
 NAMES = ("case-1", "case-2", "case-3")
 CAUSES = ("as_recorded", "differs_from_record", "opening_invalid", "refused", "lapsed")
-PAUSES = (timedelta(seconds=1), timedelta(days=1), timedelta(days=13), timedelta(days=30))
+PAUSES = (timedelta(seconds=1), timedelta(days=1), timedelta(days=13))
 
 
 @dataclass
@@ -85,15 +85,38 @@ class Audits(RuleBasedStateMachine):
         except ServiceError as error:
             return None, error.reason or error.code
 
+    @initialize(answered=st.sets(st.sampled_from(NAMES)))
+    def cases_are_opened(self, answered: set[str]) -> None:
+        """All at once, and some are answered: what becomes of them takes the most steps."""
+        for name in NAMES:
+            self.open(name)
+        for name in sorted(answered):
+            known = self.known[name]
+            known.reply = made.reply_to(known.case)
+            known.replied, reason = self.told(take_answer, name, known.reply)
+            assert reason is None
+
     @rule(pause=st.sampled_from(PAUSES))
     def time_passes(self, pause: timedelta) -> None:
         """As it does."""
         self.now += pause
 
-    @rule()
-    def the_sweep_comes(self) -> None:
-        """Whether it comes must make no difference to anybody."""
-        self.desk.sweep(self.now)
+    @rule(
+        data=st.data(),
+        deadline=st.sampled_from(["answer_by", "erase_at"]),
+        seconds=st.sampled_from([0, 1]),
+        is_swept=st.booleans(),
+    )
+    def a_deadline_comes(
+        self, data: st.DataObject, deadline: str, seconds: int, is_swept: bool
+    ) -> None:
+        """The last instant of a case's deadline, or the first after it. It must make no difference
+        to anybody whether the sweep comes."""
+        name = data.draw(st.sampled_from(sorted(self.known)))
+        at = getattr(self.known[name].case, deadline) + timedelta(seconds=seconds)
+        self.now = max(self.now, at)
+        if is_swept:
+            self.desk.sweep(self.now)
 
     @rule(name=st.sampled_from(NAMES))
     def open(self, name: str) -> None:
@@ -107,7 +130,6 @@ class Audits(RuleBasedStateMachine):
         assert answer == self.known[name].opened
         assert answer["state"] == "open"
 
-    @precondition(lambda self: self.known)
     @rule(data=st.data(), is_opening=st.booleans())
     def answer(self, data: st.DataObject, is_opening: bool) -> None:
         """An answer of its own."""
@@ -127,16 +149,6 @@ class Audits(RuleBasedStateMachine):
             assert reason is None
             known.reply, known.replied = reply, answer
 
-    @precondition(lambda self: any(known.reply for known in self.known.values()))
-    @rule(data=st.data())
-    def answer_again(self, data: st.DataObject) -> None:
-        """The same bytes get the same answer, and bring no seal back."""
-        names = [name for name in sorted(self.known) if self.known[name].reply]
-        name = data.draw(st.sampled_from(names))
-        answer, _ = self.told(take_answer, name, self.known[name].reply)
-        assert answer == self.known[name].replied
-
-    @precondition(lambda self: self.known)
     @rule(data=st.data())
     def read(self, data: st.DataObject) -> None:
         """The seal, if it is there."""
@@ -151,7 +163,6 @@ class Audits(RuleBasedStateMachine):
             was_there = known.reply is not None and known.reply.sealed is not None
             assert reason == ("erased" if was_there else "state_conflict")
 
-    @precondition(lambda self: self.known)
     @rule(data=st.data(), cause=st.sampled_from(CAUSES))
     def conclude(self, data: st.DataObject, cause: str) -> None:
         """By any cause."""
@@ -188,6 +199,28 @@ class Audits(RuleBasedStateMachine):
             kinds = [event["kind"] for event in detail["history"]]
             assert kinds.count("audit_sealed_read") == known.readings
             assert kinds[0] == "audit_opened"
+
+    @invariant()
+    def the_same_bytes_get_the_same_answer(self) -> None:
+        """At every moment, and they bring no seal back."""
+        for name, known in self.known.items():
+            assert self.told(take_case, known.case) == (known.opened, None)
+            if known.reply is not None:
+                assert self.told(take_answer, name, known.reply) == (known.replied, None)
+            if known.outcome is not None:
+                assert self.told(take_outcome, name, known.outcome) == (known.concluded, None)
+
+    @invariant()
+    def a_seal_is_there_as_long_as_it_may_be(self) -> None:
+        """Looked at in a transaction that leaves nothing, as reading is recorded."""
+        for name, known in self.known.items():
+            with self.desk.database.read() as connection:
+                try:
+                    read_sealed(connection, self.desk.step(AUDITOR, self.now), name)
+                    is_there = True
+                except ServiceError:
+                    is_there = False
+            assert is_there == known.has_seal(self.now)
 
 
 TestAudits = Audits.TestCase
