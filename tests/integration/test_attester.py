@@ -199,11 +199,14 @@ def test_a_line_is_attested_refused_released_and_nothing_of_it_is_left(world: Wo
     done = world.console.verifier("attester", "release", "order-one", "one", "1", *ledger)
     assert (done.code, done.out) == (2, "")
     assert "nothing of this record" in done.err
+    done = world.console.verifier("attester", "release", "order-two", "two", "1", *ledger, "--json")
+    assert json.loads(done.out) == {
+        "record_id": "order-two", "claim_id": "two", "line": 1, "released": 1}  # fmt: skip
     fresh = world.good(url, "one", "fresh.json")
     assert fresh.record != given.record
     world.stop()
     assert world.units() == [
-        ("order-one", "one", 1, 1), ("order-one", "one", 1, 0), ("order-two", "two", 1, 0)
+        ("order-one", "one", 1, 1), ("order-one", "one", 1, 0), ("order-two", "two", 1, 1)
     ]  # fmt: skip
     search(world)
 

@@ -662,6 +662,9 @@ def test_the_page_of_files_has_the_keys_of_every_answer(console: Console) -> Non
             documented[command] = set(re.findall(r"`(\w+)`", told_of))
     assert documented.pop("verifier serve") == {"url", "admin_token"}  # test_service.py
     assert documented.pop("verifier settings") == set()  # by their names
+    released = {"record_id", "claim_id", "line", "released"}
+    assert documented.pop("verifier attester serve") == {"url", "attester_id"}  # test_attester.py
+    assert documented.pop("verifier attester release") == released  # test_attester.py, too
     name = keys_file(console, SHOPS[0])
     until = ("--contract", "responsable-2020", "--to", "2030-01-01")
     token = ask(console, "tokens", "create", "reader")["token_id"]

@@ -235,6 +235,10 @@ def test_without_duties_no_attester_is_asked() -> None:
 # -- documents ----------------------------------------------------------------------------------
 
 
+def test_the_largest_numbers_are_those_of_the_page() -> None:
+    assert timedelta(minutes=1) == LEAD
+
+
 @pytest.mark.parametrize(
     "changes",
     [

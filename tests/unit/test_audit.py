@@ -35,7 +35,7 @@ from circuits.canonical import canonical_bytes, decode_base64url, encode_base64u
 from circuits.claim import MAX_LINES
 from circuits.opening import encode_line_opening
 from circuits.sealing import MAX_SEALED_BYTES, RECIPIENT_BYTES, RecipientKey, seal
-from circuits.signed import make_signed, signed_digest
+from circuits.signed import decode_signed, encode_signed, make_signed, signed_digest
 from tests.support.signed_documents import (
     changed,
     fields_of,
@@ -100,6 +100,7 @@ def test_the_same_line_of_another_claim_with_these_numbers_is_refused() -> None:
 
 
 def test_the_edges_of_a_cases_age() -> None:
+    assert (timedelta(hours=1), timedelta(minutes=1)) == (MAX_CASE_AGE, MAX_CASE_LEAD)
     for age in (-MAX_CASE_LEAD, timedelta(), MAX_CASE_AGE):
         require_case_fits(CASE, CLAIM, CONTRACT, NOW + age)
     late = NOW + MAX_CASE_AGE + SECOND
@@ -390,6 +391,12 @@ def test_a_finding_shows_nothing_in_its_repr() -> None:
     for shown in (repr(FINDING), str(FINDING), f"{[FINDING]}"):
         assert str(code) not in shown
         assert FINDING.salt not in shown
+
+
+def test_a_finding_may_hold_a_price_of_nothing() -> None:
+    """Whatever the papers say, as it would be committed: 0 too."""
+    made = changed(Finding, compared_with={"price": 0})
+    assert decode_signed(Finding, encode_signed(made)).compared_with == {"price": 0}
 
 
 def test_nobody_guesses_a_findings_digest() -> None:

@@ -11,6 +11,7 @@ import pytest
 from circuits.contract import Contract
 from circuits.nomenclature import Nomenclature
 from circuits.publication import (
+    MAX_PUBLICATIONS_BYTES,
     PUBLICATION_REASONS,
     Publication,
     published_facts,
@@ -171,6 +172,10 @@ def test_the_moment_of_recording_counts_and_not_the_one_that_is_signed() -> None
     require_published(backdated, revoked, AT)
     later = AT + timedelta(days=2)
     assert reason_of(require_published, backdated, revoked, later) == "key_revoked"
+
+
+def test_a_file_of_publications_has_a_largest_size() -> None:
+    assert MAX_PUBLICATIONS_BYTES == 2**20
 
 
 def test_a_key_alone_says_whether_it_may() -> None:
