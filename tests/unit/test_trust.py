@@ -64,7 +64,9 @@ def reason_of(call: Callable[..., object], *given: object) -> str:
 
 def test_what_is_not_said_of_a_key_is_always() -> None:
     (key,) = trust().keys.values()
-    assert (key.valid_from.year, key.valid_to.year, key.revoked_at) == (1, 9999, None)
+    assert key.valid_from == datetime(1, 1, 1, tzinfo=UTC)
+    assert key.valid_to == datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
+    assert key.revoked_at is None
     assert (key.publishes, key.insurer_id) == ((), None)
     assert list(trust().keys) == [KEY_ID]
     assert trust().public_key(KEY_ID).public_bytes_raw() == KEY.public_key().public_bytes_raw()
@@ -174,6 +176,8 @@ def test_a_list_may_be_written_by_hand() -> None:
 
 def test_a_key_is_one_partys_in_one_role() -> None:
     assert isinstance(trust().require("attester", NAME, KEY_ID, AT), TrustedKey)
+    read: Any = "".join(list("attester"))  # equal, as what is read from somewhere, not the same
+    assert isinstance(trust().require(read, NAME, KEY_ID, AT), TrustedKey)
     for role, party_id, key_id in (
         ("auditor", NAME, KEY_ID),
         ("publisher", NAME, KEY_ID),
