@@ -35,7 +35,7 @@ from tests.integration.test_stories import (
     wait_until,
 )
 from tests.support.commands import Done
-from tests.support.office import KILLED
+from tests.support.office import KILLED, Forked
 from tests.support.server import Kind, fresh_store
 from tests.support.world import ANSWER_DAYS, ATTEST_DAYS, KEEP_DAYS, Sold, World
 
@@ -354,7 +354,7 @@ def test_kills_at_random_moments_lose_and_double_nothing(
         made.close()
 
 
-def end(process: subprocess.Popen[bytes]) -> None:
+def end(process: subprocess.Popen[bytes] | Forked) -> None:
     process.kill()
     process.wait()
 

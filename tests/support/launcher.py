@@ -26,14 +26,19 @@ def prepare(clock: str, trap: str) -> None:
         traps.install(Path(trap))
 
 
+def set_sweep(seconds: str) -> None:
+    """How long the insurer's service waits between two sweeps."""
+    if seconds != "-":
+        import verifier_api.service.service
+
+        verifier_api.service.service.SWEEP_SECONDS = float(seconds)
+
+
 def main() -> None:
     """See module docstring."""
     clock, trap, sweep, module, *arguments = sys.argv[1:]
     prepare(clock, trap)
-    if sweep != "-":
-        import verifier_api.service.service
-
-        verifier_api.service.service.SWEEP_SECONDS = float(sweep)
+    set_sweep(sweep)
     sys.argv = [module, *arguments]
     runpy.run_module(module, run_name="__main__", alter_sys=True)
 

@@ -2,7 +2,8 @@
 
 The process has imported the command's modules and forks for each command, so a command takes
 milliseconds to start, has a process of its own as well, and can be killed without harm to the
-office. `Office` is the test's side; the module itself is the process:
+office. A service can be started in the same way, and then runs on. `Office` is the test's side; the
+module itself is the process:
 
     python -m tests.support.office CLOCK TRAP MODULE
 
@@ -13,6 +14,7 @@ input, as JSON, and writes how each ended on its standard output.
 from __future__ import annotations
 
 import base64
+import ctypes
 import importlib
 import io
 import json
@@ -22,15 +24,20 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from tests.support.commands import ROOT, Done
 from tests.support.ending import ending_with_us
-from tests.support.launcher import prepare
+from tests.support.launcher import prepare, set_sweep
 from tests.support.moved_clock import WallClock
 from tests.support.traps import Trap
+
+_SERVICES = ("verifier_api.web.app", "verifier_api.web.attester", "verifier_api.web.server")
+_SET_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG
 
 KILLED = -signal.SIGKILL
 """Exit code of a command that stepped into a trap."""
@@ -57,6 +64,7 @@ class Office:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         self.outputs: list[tuple[str, bytes]] = []
+        self._turn = threading.Lock()
         outside = {
             name: value for name, value in os.environ.items() if not name.startswith("CLAIROBSCUR_")
         }
@@ -75,25 +83,50 @@ class Office:
     def run(self, *arguments: str | Path, stdin: bytes = b"", folder: Path | None = None) -> Done:
         """One command, in another folder than the office's if one is given; what it wrote is kept
         in ``outputs`` too."""
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
         words = [str(word) for word in arguments]
-        order = {
-            "arguments": words,
-            "stdin": base64.b64encode(stdin).decode(),
-            "folder": str(folder or self.folder),
-        }
-        self._process.stdin.write(json.dumps(order).encode() + b"\n")
-        self._process.stdin.flush()
-        line = self._process.stdout.readline()
-        assert line, "the office has ended"
-        said = json.loads(line)
+        said = self.order(
+            run=words,
+            stdin=base64.b64encode(stdin).decode(),
+            folder=str(folder or self.folder),
+        )
         streams = [base64.b64decode(said[name]) for name in ("stdout", "stderr")]
         self.outputs += [
             (f"{' '.join(words[:2])}: {name}", data)
             for name, data in zip(("stdout", "stderr"), streams, strict=True)
         ]
         return Done(said["code"], *streams)
+
+    def start(
+        self,
+        *arguments: str,
+        folder: Path,
+        streams: tuple[Path, Path],
+        environment: dict[str, str],
+        trap: Trap,
+        sweep: str = "-",
+    ) -> Forked:
+        """A service: a command that runs on, with its output and its log in the files
+        ``streams``."""
+        said = self.order(
+            start=list(arguments),
+            folder=str(folder),
+            streams=[str(path) for path in streams],
+            environment=environment,
+            trap=str(trap.file),
+            sweep=sweep,
+        )
+        return Forked(self, said["pid"])
+
+    def order(self, **order: Any) -> Any:
+        """What the process answers to an order; threads take turns."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        with self._turn:
+            self._process.stdin.write(json.dumps(order).encode() + b"\n")
+            self._process.stdin.flush()
+            line = self._process.stdout.readline()
+        assert line, "the office has ended"
+        return json.loads(line)
 
     def done(
         self,
@@ -126,6 +159,39 @@ class Office:
             self._process.wait()
 
 
+class Forked:
+    """A service that an office has started: what tests need of `subprocess.Popen`."""
+
+    def __init__(self, office: Office, pid: int) -> None:
+        self.pid = pid
+        self.returncode: int | None = None
+        self._office = office
+
+    def poll(self) -> int | None:
+        """The exit code, None while it runs."""
+        if self.returncode is None:
+            self.returncode = self._office.order(reap=self.pid)["code"]
+        return self.returncode
+
+    def wait(self, timeout: float | None = None) -> int:
+        """The exit code. Raises `subprocess.TimeoutExpired` after so many seconds."""
+        end = time.monotonic() + (3600 if timeout is None else timeout)
+        while (code := self.poll()) is None:
+            if time.monotonic() > end:
+                raise subprocess.TimeoutExpired("service", timeout or 0)
+            time.sleep(0.01)
+        return code
+
+    def send_signal(self, number: int) -> None:
+        """A signal, unless it has ended."""
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        """SIGKILL."""
+        self.send_signal(signal.SIGKILL)
+
+
 # -- the process --------------------------------------------------------------------------------
 
 
@@ -137,21 +203,53 @@ def main() -> None:
     _warm_up(module)
     for line in sys.stdin.buffer:
         order = json.loads(line)
-        with (
-            tempfile.TemporaryFile() as given,
-            tempfile.TemporaryFile() as out,
-            tempfile.TemporaryFile() as err,
-        ):
-            given.write(base64.b64decode(order["stdin"]))
-            given.seek(0)
-            arguments = [module, *order["arguments"]]
-            code = _fork(command, arguments, [given, out, err], order["folder"])
-            said: dict[str, Any] = {"code": code}
-            for name, stream in (("stdout", out), ("stderr", err)):
-                stream.seek(0)
-                said[name] = base64.b64encode(stream.read()).decode()
+        if "run" in order:
+            said = _run(command, [module, *order["run"]], order)
+        elif "start" in order:
+            for name in _SERVICES:  # once: what follows is forked with it
+                importlib.import_module(name)
+            said = {"pid": _start(command, [module, *order["start"]], order)}
+        else:
+            pid, status = os.waitpid(order["reap"], os.WNOHANG)
+            said = {"code": os.waitstatus_to_exitcode(status) if pid else None}
         sys.stdout.write(json.dumps(said) + "\n")
         sys.stdout.flush()
+
+
+def _run(command: Any, arguments: Sequence[str], order: dict[str, Any]) -> dict[str, Any]:
+    with (
+        tempfile.TemporaryFile() as given,
+        tempfile.TemporaryFile() as out,
+        tempfile.TemporaryFile() as err,
+    ):
+        given.write(base64.b64decode(order["stdin"]))
+        given.seek(0)
+        child = _fork(command, arguments, [given, out, err], order["folder"])
+        _, status = os.waitpid(child, 0)
+        said: dict[str, Any] = {"code": os.waitstatus_to_exitcode(status)}
+        for name, stream in (("stdout", out), ("stderr", err)):
+            stream.seek(0)
+            said[name] = base64.b64encode(stream.read()).decode()
+    return said
+
+
+def _start(command: Any, arguments: Sequence[str], order: dict[str, Any]) -> int:
+    """The id of the process, which ends with this one."""
+    out, err = order["streams"]
+
+    def act() -> None:
+        ctypes.CDLL(None).prctl(_SET_DEATH_SIGNAL, signal.SIGKILL)
+        os.environ.update(order["environment"])
+        prepare("-", order["trap"])
+        set_sweep(order["sweep"])
+        # Its workers are to start as those of a process that runs a command of ours.
+        main_module = sys.modules["__main__"]
+        main_module.__spec__ = None
+        del main_module.__file__
+        command()
+
+    with open(os.devnull, "rb") as given, open(out, "wb") as stdout, open(err, "wb") as stderr:
+        return _fork(act, arguments, [given, stdout, stderr], order["folder"])
 
 
 def _warm_up(module: str) -> None:
@@ -172,11 +270,10 @@ def _warm_up(module: str) -> None:
 
 
 def _fork(command: Any, arguments: Sequence[str], streams: Sequence[Any], folder: str) -> int:
-    """The exit code of the command, negative where a signal ended it."""
+    """The id of the process that runs the command."""
     child = os.fork()
     if child:
-        _, status = os.waitpid(child, 0)
-        return os.waitstatus_to_exitcode(status)
+        return child
     code = 70
     try:
         os.chdir(folder)
@@ -194,7 +291,7 @@ def _fork(command: Any, arguments: Sequence[str], streams: Sequence[Any], folder
         sys.stderr.flush()
     finally:
         os._exit(code)
-    return code
+    return child
 
 
 if __name__ == "__main__":

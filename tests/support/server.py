@@ -22,6 +22,7 @@ import sqlalchemy
 from optician.client import ServiceClient
 from tests.support.commands import ROOT, Done, run_process
 from tests.support.ending import ending_with_us
+from tests.support.office import Forked
 from tests.support.postgres import Cluster
 from verifier_api.store.database import Database, sqlite_url
 
@@ -143,7 +144,7 @@ class Server:
     """A running server. ``admin_token`` is known if it made the first one itself, or was told."""
 
     store: Store
-    process: subprocess.Popen[bytes]
+    process: subprocess.Popen[bytes] | Forked
     url: str
     admin_token: str = field(repr=False)
     stdout: Path
@@ -227,9 +228,8 @@ def start_server(
     runs the command instead of Python itself (`tests.support.launcher`). Raises `AssertionError`
     with its log if it does not start.
     """
-    number = len(list(store.folder.glob("stdout-*")))
-    stdout, stderr = store.folder / f"stdout-{number}", store.folder / f"stderr-{number}"
-    chosen = {f"CLAIROBSCUR_{name.upper()}": str(value) for name, value in settings.items()}
+    stdout, stderr = streams_in(store)
+    chosen = settings_for(store, **settings)
     outside = {
         name: value for name, value in os.environ.items() if not name.startswith("CLAIROBSCUR_")
     }
@@ -245,11 +245,32 @@ def start_server(
             stdout=out,
             stderr=log,
             cwd=store.folder,
-            env=outside
-            | {"PYTHONPATH": str(ROOT), "LC_ALL": "C.UTF-8", "CLAIROBSCUR_DATABASE": store.url}
-            | SETTINGS
-            | chosen,
+            env=outside | {"PYTHONPATH": str(ROOT), "LC_ALL": "C.UTF-8"} | chosen,
         )
+    return when_ready(store, process, admin_token, (stdout, stderr), start)
+
+
+def streams_in(store: Store) -> tuple[Path, Path]:
+    """Names of the files for the output and the log of the next server."""
+    number = len(list(store.folder.glob("stdout-*")))
+    return store.folder / f"stdout-{number}", store.folder / f"stderr-{number}"
+
+
+def settings_for(store: Store, **settings: str | int | float) -> dict[str, str]:
+    """The environment that tells a server its settings."""
+    chosen = {f"CLAIROBSCUR_{name.upper()}": str(value) for name, value in settings.items()}
+    return {"CLAIROBSCUR_DATABASE": store.url} | SETTINGS | chosen
+
+
+def when_ready(
+    store: Store,
+    process: subprocess.Popen[bytes] | Forked,
+    admin_token: str | None,
+    streams: tuple[Path, Path],
+    start: float,
+) -> Server:
+    """The server, when it says that it is ready. Raises `AssertionError` with its log."""
+    stdout, stderr = streams
     while b"\n" not in (line := stdout.read_bytes()):
         if process.poll() is not None or time.monotonic() > start + START_SECONDS:
             process.kill()

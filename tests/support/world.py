@@ -41,15 +41,25 @@ from tests.support.commands import ROOT, Done
 from tests.support.ending import ending_with_us
 from tests.support.insurer import contract_bytes
 from tests.support.moved_clock import WallClock
-from tests.support.office import Office, told
+from tests.support.office import Forked, Office, told
 from tests.support.relay import Relay
-from tests.support.server import START_SECONDS, STOP_SECONDS, Reply, Store, start_server
+from tests.support.server import (
+    START_SECONDS,
+    STOP_SECONDS,
+    Reply,
+    Store,
+    settings_for,
+    start_server,
+    streams_in,
+    when_ready,
+)
 from tests.support.traps import Trap
 
 INSURER, ATTESTER, AUDITOR, PUBLISHER = "ocam-exemple", "maker-pool", "auditor-1", "publisher-1"
 SHOP, OTHER_SHOP = "shop-1", "shop-2"
 GROUND = "delivered_not_as_invoiced"
 IN_FORCE_FROM = date(2020, 7, 1)
+
 ATTEST_DAYS, ANSWER_DAYS, KEEP_DAYS = 20, 7, 10
 VALID_DAYS = 10
 """Of an attestation."""
@@ -265,17 +275,30 @@ class World:
     # -- the insurer ----------------------------------------------------------------------------
 
     def _start_insurer(self, token: str | None) -> None:
+        """The first time as everybody starts it; then forked from a process that has loaded it,
+        since that takes long."""
         where = self.path("insurer")
-        self.server = start_server(
-            self.store,
-            token,
-            (
-                *("tests.support.launcher", str(self.clock.file)),
-                *(str(self.traps["insurer"].file), str(SWEEP_SECONDS)),
-            ),
-            trust=str(where / "trust.json"),
-            signing_key=str(where / "insurer.key"),
-        )
+        settings = {
+            "trust": str(where / "trust.json"),
+            "signing_key": str(where / "insurer.key"),
+        }
+        trap = self.traps["insurer"]
+        if token is None:
+            launcher = ("tests.support.launcher", str(self.clock.file), str(trap.file))
+            self.server = start_server(
+                self.store, token, (*launcher, str(SWEEP_SECONDS)), **settings
+            )
+        else:
+            began, streams = time.monotonic(), streams_in(self.store)
+            process = self.desk.start(
+                *("serve", "--json", "--port", "0"),
+                folder=self.store.folder,
+                streams=streams,
+                environment=settings_for(self.store, **settings),
+                trap=trap,
+                sweep=str(SWEEP_SECONDS),
+            )
+            self.server = when_ready(self.store, process, token, streams, began)
         self._closing.callback(self.server.kill)
 
     def restart(self, *, is_killed: bool = False, **time_passes: float) -> None:
@@ -520,6 +543,8 @@ class World:
 class AttesterProcess:
     """The attester's service."""
 
+    process: subprocess.Popen[bytes] | Forked
+
     def __init__(self, world: World) -> None:
         self._world = world
         self.folder = world.path("attester")
@@ -534,32 +559,40 @@ class AttesterProcess:
         self.start()
 
     def start(self) -> None:
-        """Start it, ready when this returns."""
+        """Start it, ready when this returns; the first time as everybody does."""
         world = self._world
         self._starts += 1
         out_file = self.folder / f"stdout-{self._starts}"
         self.log = self.folder / f"stderr-{self._starts}"
-        outside = {
-            name: value for name, value in os.environ.items() if not name.startswith("CLAIROBSCUR_")
-        }
-        trap = world.traps["attester"].file
-        launcher = ("tests.support.launcher", world.clock.file, trap, "-")
-        with out_file.open("wb") as out, self.log.open("wb") as log:
-            self.process = subprocess.Popen(
-                [
-                    *ending_with_us("KILL"),
-                    *(sys.executable, "-m", *map(str, launcher), "verifier_api"),
-                    *("attester", "serve", "--key", self._key, "--opticians", "keys.json"),
-                    *("--records", "csv:records.csv", "--ledger", "ledger.db"),
-                    *("--valid-days", str(VALID_DAYS)),
-                    *("--port", "0", "--json"),
-                ],
-                stdin=subprocess.DEVNULL,
-                stdout=out,
-                stderr=log,
-                cwd=self.folder,
-                env={**outside, "PYTHONPATH": str(ROOT), "LC_ALL": "C.UTF-8"},
+        trap = world.traps["attester"]
+        words = (
+            *("attester", "serve", "--key", self._key, "--opticians", "keys.json"),
+            *("--records", "csv:records.csv", "--ledger", "ledger.db"),
+            *("--valid-days", str(VALID_DAYS), "--port", "0", "--json"),
+        )
+        if self._starts > 1:
+            self.process = world.desk.start(
+                *words, folder=self.folder, streams=(out_file, self.log), environment={}, trap=trap
             )
+        else:
+            outside = {
+                name: value
+                for name, value in os.environ.items()
+                if not name.startswith("CLAIROBSCUR_")
+            }
+            launcher = ("tests.support.launcher", world.clock.file, trap.file, "-")
+            with out_file.open("wb") as out, self.log.open("wb") as log:
+                self.process = subprocess.Popen(
+                    [
+                        *ending_with_us("KILL"),
+                        *(sys.executable, "-m", *map(str, launcher), "verifier_api", *words),
+                    ],
+                    stdin=subprocess.DEVNULL,
+                    stdout=out,
+                    stderr=log,
+                    cwd=self.folder,
+                    env={**outside, "PYTHONPATH": str(ROOT), "LC_ALL": "C.UTF-8"},
+                )
         end = time.monotonic() + START_SECONDS
         while b"\n" not in (line := out_file.read_bytes()):
             if self.process.poll() is not None or time.monotonic() > end:
