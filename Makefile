@@ -63,7 +63,7 @@ format: install ## rewrite the sources in the project's style
 test-long: install ## the tests that take minutes
 	@$(BIN)/pytest -n $(JOBS) -m "" --timeout=3600 --hypothesis-profile=long tests/properties $(ARGS)
 	@CLAIROBSCUR_SOAK_SECONDS=600 $(BIN)/pytest -n $(JOBS) -m long --timeout=3600 $(ARGS)
-	@CLAIROBSCUR_KILLS=50 $(BIN)/pytest -n $(JOBS) --timeout=3600 tests/integration/test_kill.py $(ARGS)
+	@CLAIROBSCUR_KILLS=50 $(BIN)/pytest -n $(JOBS) --timeout=3600 tests/integration/test_kill.py tests/integration/test_kill_audit.py $(ARGS)
 	@$(BIN)/python -m tests.fuzz --seconds 120 --jobs $(JOBS) --record
 	@$(MAKE) --no-print-directory mutation
 
