@@ -29,6 +29,7 @@ from optician.opening_file import open_line
 from tests.support import bundles
 from tests.support import claims as samples
 from tests.support.bundles import Kind, party, resigned
+from tests.support.tables import limits_table
 from verifier_api.evidence.check import POINTS, Judgement, check_evidence
 from verifier_api.evidence.documents import Evidence, Record
 from verifier_api.keys import KeyRegistry
@@ -545,6 +546,11 @@ def seal_damaged(document: Json) -> None:
     document["sealed"] = ("B" if sealed[0] == "A" else "A") + sealed[1:]
 
 
+@mutation("invalid", "both", "comparison", "comparison_empty")
+def papers_beside_an_invalid_opening(document: Json) -> None:
+    sign_finding(document, {"compared_with": {"code": 1}, "source": "order 17"})
+
+
 @mutation("consistent", "both", "opening", "opening_valid")
 def valid_opening_called_invalid(document: Json) -> None:
     made_of = bundles.parts("consistent")
@@ -676,6 +682,33 @@ def test_an_empty_trust_list_believes_nothing() -> None:
     assert (failed.name, failed.reason) == ("evidence", "key_unknown")
 
 
+def test_another_insurer_who_is_relied_upon_has_no_say_in_this_claim() -> None:
+    assert judged(bundles.evidence("inconsistent")).holds
+    other = party("insurer", "other-insurer")
+    document = bundles.document_of("inconsistent")
+    document["record"]["insurer_id"] = "other-insurer"
+    document["record"] = resigned(Record, document["record"], other)
+    entries = [party(role).public_entry() for role in bundles.PARTIES]
+    file = {"format_version": 1, "keys": [*entries, other.public_entry()]}
+    trust = parse_trust(json.dumps(file).encode())
+    assert judged(bundles.evidence("inconsistent"), trust).holds
+    failed = judged(signed_by(document, "auditor"), trust).failed
+    assert failed is not None
+    assert (failed.name, failed.reason) == ("record", "insurer_differs")
+
+
+def test_another_table_than_the_claims_judges_nothing() -> None:
+    evidence = bundles.evidence("inconsistent")
+    assert judged(evidence).holds
+    judgement = check_evidence(
+        evidence, bundles.trust(), limits_table(), samples.generators(), bundles.RECEIVED_AT
+    )
+    failed = judgement.failed
+    assert failed is not None
+    assert (failed.name, failed.reason) == ("nomenclature", "table_other")
+    assert judgement.insurer == "not_judged"
+
+
 def test_ones_own_list_of_opticians_goes_before_the_insurers_word() -> None:
     evidence = bundles.evidence("inconsistent")
     assert judged(evidence, keys=samples.registry()).holds
@@ -683,6 +716,8 @@ def test_ones_own_list_of_opticians_goes_before_the_insurers_word() -> None:
     failed = judgement.failed
     assert failed is not None
     assert (failed.name, failed.reason) == ("optician_key", "key_unlisted")
+    reasons = {point.name: point.reason for point in judgement.points}
+    assert reasons["claim"] == reasons["answer"] == "point_open"
     assert (judgement.insurer, judgement.own_reason) == ("differs", "optician_unknown")
 
 

@@ -391,6 +391,33 @@ def test_a_case_that_the_contract_does_not_allow_is_not_made(
         new_case(**changes)
 
 
+def test_a_contract_without_audits_has_none() -> None:
+    assert new_case()[0].line == 1
+    made_of = bundles.parts("consistent")
+    without = bundles.contract().model_copy(update={"audits": None})
+    for contract in (None, without):
+        bare = bundles.make_record(made_of, contract=contract)
+        with pytest.raises(StatementError, match="foresees no audit"):
+            conclude.make_case(
+                bare,
+                party("auditor"),
+                line=1,
+                slots=["code"],
+                ground="price_moved_to_lenses",
+                answer_days=None,
+                keep_days=None,
+                now=NOW,
+            )
+
+
+def test_a_record_of_another_claim_is_not_the_cases() -> None:
+    made_of = bundles.parts("consistent")
+    assert conclude.recorded_audit(record(), made_of.case).case == made_of.case
+    other = bundles.make_record(made_of, claim=bundles.other_claim()[0])
+    with pytest.raises(StatementError, match="not of the claim"):
+        conclude.recorded_audit(other, made_of.case)
+
+
 def test_an_answer_that_is_not_on_record_is_not_believed() -> None:
     made_of = bundles.parts("consistent")
     conclude.require_own_answer(record(), made_of.case, reply_of())
@@ -479,6 +506,18 @@ def test_there_is_no_evidence_of_a_case_that_is_not_concluded() -> None:
     still_open = bundles.make_record(made_of, audit=audit)
     with pytest.raises(StatementError, match="not concluded"):
         conclude.make_evidence(party("auditor"), still_open, made_of.case, None, None, None, NOW)
+    invalid = bundles.parts("invalid")
+    for reply, key in ((None, bundles.recipient_key()), (reply_of("invalid"), None)):
+        with pytest.raises(StatementError, match="the seal or its key"):
+            conclude.make_evidence(
+                party("auditor"),
+                bundles.evidence("invalid").record,
+                invalid.case,
+                invalid.finding,
+                reply,
+                key,
+                NOW,
+            )
     other = bundles.make_record(made_of, audit=None)
     with pytest.raises(StatementError, match="not of the case"):
         conclude.make_evidence(party("auditor"), other, made_of.case, None, None, None, NOW)
