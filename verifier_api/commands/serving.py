@@ -140,7 +140,8 @@ def upgrade(
 @database_app.command("check")
 def check(database: DatabaseUrl = None, data_dir: DataDir = None, as_json: AsJson = False) -> None:
     """Check what is recorded: every claim against its envelope, its verdict, its events and its
-    notices, every commitment against its claim. Exit code 1 if anything does not fit."""
+    notices, every commitment against its claim, every audit case against its documents and events.
+    Exit code 1 if anything does not fit."""
     problems: list[dict[str, Any]] = []
     with reporting_to_terminal(as_json):
         from verifier_api.store.checks import check_database
