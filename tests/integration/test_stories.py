@@ -31,6 +31,7 @@ from circuits.audit import (
 )
 from circuits.canonical import canonical_bytes, encode_base64url
 from circuits.claim import encode_instant
+from circuits.opening import LineOpening
 from circuits.sealing import RecipientKey
 from circuits.signed import decode_signed, encode_signed, make_signed, signed_digest
 from optician.claiming import Openings
@@ -627,20 +628,25 @@ def test_a_refused_and_an_ignored_audit_stay_unanswered(world: World) -> None:
 # -- answers that are none ----------------------------------------------------------------------
 
 
+def opening_for(
+    world: World, sold: Sold, case_id: str, line: int = 1, purpose: str = ""
+) -> LineOpening:
+    """The opening of a line of a sale, for a case."""
+    generators = samples.generators()
+    openings = Openings.parse(sold.shop.read(sold.openings_file), generators)
+    wanted = purpose or audit_purpose(world.case_document(case_id))
+    return open_line(openings, line, list(BOTH), wanted, generators)
+
+
 def sealed_reply(
     world: World, sold: Sold, case_id: str, *, line: int = 1, sealed: str | None = None,
-    purpose: str = "", reveal: tuple[str, ...] = BOTH, by: Office | None = None, **changes: Any,
+    purpose: str = "", by: Office | None = None, **changes: Any,
 ) -> AuditReply:  # fmt: skip
     """What an optician could send for a case, whatever his command would do: the opening of any
     line, or ``sealed``."""
-    generators = samples.generators()
     case = world.case_document(case_id)
     if sealed is None:
-        openings = Openings.parse(sold.shop.read(sold.openings_file), generators)
-        opening = open_line(
-            openings, line, list(reveal), purpose or audit_purpose(case), generators
-        )
-        sealed = seal_opening(opening, case)
+        sealed = seal_opening(opening_for(world, sold, case_id, line, purpose), case)
     identity = identity_of(by or sold.shop)
     answer = make_signed(
         AuditAnswer,
@@ -676,6 +682,16 @@ def test_an_answer_with_no_valid_opening_is_the_optician_s_own_lie(world: World)
             world, sold, case, sealed=encode_base64url(bytes(3000))
         ),
     }  # fmt: skip
+    code = sold.item()["code"]
+
+    def with_another_code(case: str) -> AuditReply:
+        opening = opening_for(world, sold, case)
+        changed = opening.model_copy(update={"revealed": opening.revealed | {"code": code + 1}})
+        return sealed_reply(
+            world, sold, case, sealed=seal_opening(changed, world.case_document(case))
+        )
+
+    lies["opening_invalid"] = with_another_code
     lies["of another optician"] = lambda case: sealed_reply(world, others, case, by=world.shop)
     for reason, lie in lies.items():
         case_id = world.open_case(sold)
