@@ -50,7 +50,7 @@ ONCE = ("--retries", "0")
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     folder = tmp_path_factory.mktemp("world")
-    made = World(folder, fresh_store("sqlite", folder / "insurer", None))
+    made = World(folder, fresh_store("sqlite", folder / "insurer", None), is_quick=True)
     try:
         yield made
         made.server.stop()
@@ -330,7 +330,7 @@ def test_kills_at_random_moments_lose_and_double_nothing(
     kind: Kind, make_store: MakeStore, tmp_path: Path
 ) -> None:
     chance = random.Random(SEED)
-    made = World(tmp_path / "world", make_store())
+    made = World(tmp_path / "world", make_store(), is_quick=True)
     try:
         for number in range(KILLS):
             sold = made.sell("at once")

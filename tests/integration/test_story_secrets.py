@@ -53,7 +53,7 @@ Places = list[tuple[str, bytes]]
 
 @pytest.fixture
 def world(kind: Kind, make_store: MakeStore, tmp_path: Path) -> Iterator[World]:
-    made = World(tmp_path / "world", make_store())
+    made = World(tmp_path / "world", make_store(), is_quick=True)
     try:
         yield made
     finally:

@@ -18,12 +18,10 @@ from tests.support import moved_clock
 
 def prepare(clock: str, trap: str) -> None:
     """Live by the clock and step into the trap. Before other imports."""
-    if clock != "-":
-        moved_clock.install(Path(clock))
-    if trap != "-":
-        from tests.support import traps
+    moved_clock.install(None if clock == "-" else Path(clock))
+    from tests.support import traps
 
-        traps.install(Path(trap))
+    traps.install(None if trap == "-" else Path(trap))
 
 
 def set_sweep(seconds: str) -> None:

@@ -44,12 +44,20 @@ class WallClock:
         os.replace(fresh, self.file)  # a reader never sees half of it
 
 
-def install(file: Path) -> None:
-    """Make this process live by the clock in ``file``. Before other imports: a module that has
-    `datetime` already keeps the machine's."""
+_files: list[Path] = []
+
+
+def install(file: Path | None) -> None:
+    """Make this process live by the clock in ``file``, or for now by the machine's. Before other
+    imports: a module that has `datetime` already keeps the machine's. Called again, in a fork of
+    it, it goes by another file."""
+    is_first = time_module.time is _machine_time
+    _files[:] = [] if file is None else [file]
+    if not is_first:
+        return
 
     def ahead() -> float:
-        return float(file.read_text())
+        return float(_files[0].read_text()) if _files else 0.0
 
     def moved_time() -> float:
         return _machine_time() + ahead()

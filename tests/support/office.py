@@ -1,18 +1,17 @@
 """Somebody's office: a folder, and a process of its own in it that runs his commands.
 
-The process has imported the command's modules and forks for each command, so a command takes
-milliseconds to start, has a process of its own as well, and can be killed without harm to the
+Loading a command takes long, so one process has loaded all of them (the *building*, one for every
+process that runs tests); an office is a fork of it, and forks for each command. So a command takes
+milliseconds to start, is a process of its own as well, and can be killed without harm to the
 office. A service can be started in the same way, and then runs on. `Office` is the test's side; the
-module itself is the process:
+module itself is the building, which is told on its standard input what offices to make:
 
-    python -m tests.support.office CLOCK TRAP MODULE
-
-with CLOCK and TRAP as for `tests.support.launcher`. It reads one command a line on its standard
-input, as JSON, and writes how each ended on its standard output.
+    python -m tests.support.office
 """
 
 from __future__ import annotations
 
+import atexit
 import base64
 import ctypes
 import importlib
@@ -21,12 +20,14 @@ import json
 import os
 import pkgutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
 import threading
 import time
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -36,8 +37,10 @@ from tests.support.launcher import prepare, set_sweep
 from tests.support.moved_clock import WallClock
 from tests.support.traps import Trap
 
-_SERVICES = ("verifier_api.web.app", "verifier_api.web.attester", "verifier_api.web.server")
 _SET_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG
+
+START_SECONDS = 60
+COMMAND_SECONDS = 120
 
 KILLED = -signal.SIGKILL
 """Exit code of a command that stepped into a trap."""
@@ -49,36 +52,69 @@ def told(end: Done, code: int = 0) -> Any:
     return json.loads((end.out or end.err).splitlines()[-1])
 
 
+class _Building:
+    """The process that has loaded everything."""
+
+    def __init__(self) -> None:
+        outside = {
+            name: value for name, value in os.environ.items() if not name.startswith("CLAIROBSCUR_")
+        }
+        self._process = subprocess.Popen(
+            [*ending_with_us("KILL"), sys.executable, "-m", "tests.support.office"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            cwd=ROOT,
+            env={**outside, "PYTHONPATH": str(ROOT), "LC_ALL": "C.UTF-8"},
+        )
+
+    def make_office(self, **office: str) -> socket.socket:
+        """A fresh office; the connection to it."""
+        assert self._process.stdin is not None
+        with tempfile.TemporaryDirectory(prefix="office-") as folder:
+            path = f"{folder}/socket"
+            with socket.socket(socket.AF_UNIX) as listening:
+                listening.bind(path)
+                listening.listen(1)
+                listening.settimeout(START_SECONDS)
+                order = json.dumps({"address": path, **office})
+                self._process.stdin.write(order.encode() + b"\n")
+                self._process.stdin.flush()
+                connection, _ = listening.accept()
+        connection.settimeout(COMMAND_SECONDS)
+        return connection
+
+    def close(self) -> None:
+        """End it, and all offices."""
+        self._process.kill()
+        self._process.communicate()
+
+
+@cache
+def _building() -> _Building:
+    made = _Building()
+    atexit.register(made.close)
+    return made
+
+
 class Office:
     """See module docstring. To be closed."""
 
     def __init__(
-        self,
-        folder: Path,
-        module: str,
-        clock: WallClock | None = None,
-        trap: Trap | None = None,
-        environment: dict[str, str] | None = None,
+        self, folder: Path, module: str, clock: WallClock | None = None, trap: Trap | None = None
     ) -> None:
         """``module`` is ``optician`` or ``verifier_api``; the folder is made, if need be."""
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         self.outputs: list[tuple[str, bytes]] = []
         self._turn = threading.Lock()
-        outside = {
-            name: value for name, value in os.environ.items() if not name.startswith("CLAIROBSCUR_")
-        }
-        self._process = subprocess.Popen(
-            [
-                *ending_with_us("KILL"),
-                *(sys.executable, "-m", "tests.support.office"),
-                *(str(clock.file) if clock else "-", str(trap.file) if trap else "-", module),
-            ],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            cwd=folder,
-            env={**outside, "PYTHONPATH": str(ROOT), "LC_ALL": "C.UTF-8", **(environment or {})},
+        self._clock = str(clock.file) if clock else "-"
+        self._connection = _building().make_office(
+            folder=str(folder),
+            module=module,
+            clock=self._clock,
+            trap=str(trap.file) if trap else "-",
         )
+        self._answers = self._connection.makefile("rb")
 
     def run(self, *arguments: str | Path, stdin: bytes = b"", folder: Path | None = None) -> Done:
         """One command, in another folder than the office's if one is given; what it wrote is kept
@@ -112,6 +148,7 @@ class Office:
             folder=str(folder),
             streams=[str(path) for path in streams],
             environment=environment,
+            clock=self._clock,
             trap=str(trap.file),
             sweep=sweep,
         )
@@ -119,12 +156,9 @@ class Office:
 
     def order(self, **order: Any) -> Any:
         """What the process answers to an order; threads take turns."""
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
         with self._turn:
-            self._process.stdin.write(json.dumps(order).encode() + b"\n")
-            self._process.stdin.flush()
-            line = self._process.stdout.readline()
+            self._connection.sendall(json.dumps(order).encode() + b"\n")
+            line = self._answers.readline()
         assert line, "the office has ended"
         return json.loads(line)
 
@@ -147,16 +181,9 @@ class Office:
         return json.loads(self.read(name))
 
     def close(self) -> None:
-        """End the process."""
-        if self._process.stdin is not None:
-            self._process.stdin.close()
-        if self._process.stdout is not None:
-            self._process.stdout.close()
-        try:
-            self._process.wait(5)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+        """End the process, and services that it has started."""
+        self._answers.close()
+        self._connection.close()
 
 
 class Forked:
@@ -166,12 +193,14 @@ class Forked:
         self.pid = pid
         self.returncode: int | None = None
         self._office = office
+        self._turn = threading.Lock()
 
     def poll(self) -> int | None:
         """The exit code, None while it runs."""
-        if self.returncode is None:
-            self.returncode = self._office.order(reap=self.pid)["code"]
-        return self.returncode
+        with self._turn:  # a process can be asked once how it ended
+            if self.returncode is None:
+                self.returncode = self._office.order(reap=self.pid)["code"]
+            return self.returncode
 
     def wait(self, timeout: float | None = None) -> int:
         """The exit code. Raises `subprocess.TimeoutExpired` after so many seconds."""
@@ -192,28 +221,66 @@ class Forked:
         self.send_signal(signal.SIGKILL)
 
 
-# -- the process --------------------------------------------------------------------------------
+# -- the processes ------------------------------------------------------------------------------
 
 
 def main() -> None:
     """See module docstring."""
-    clock, trap, module = sys.argv[1:]
+    prepare("-", "-")
+    _load()
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody asks how an office ended
+    for line in sys.stdin.buffer:
+        if os.fork() == 0:
+            try:
+                _serve(**json.loads(line))
+            finally:
+                os._exit(0)
+
+
+def _load() -> None:
+    """What every command would load again: modules of ours, generators, the table."""
+    left_out = ("__main__", ".bulk", ".lpp", ".migrations")
+    for name in ("optician", "verifier_api", "console", "circuits"):
+        package = importlib.import_module(name)
+        for found in pkgutil.walk_packages(package.__path__, f"{name}."):
+            if not any(part in found.name for part in left_out):
+                importlib.import_module(found.name)
+    from circuits.nomenclature import load_shipped
+    from zk.backends import load_group
+    from zk.generators import generators_of
+
+    load_shipped()
+    generators_of(load_group())
+
+
+def _serve(address: str, folder: str, module: str, clock: str, trap: str) -> None:
+    """An office's own process."""
+    _end_with_parent()
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    os.chdir(folder)
     prepare(clock, trap)
     command = importlib.import_module(f"{module}.cli").main
-    _warm_up(module)
-    for line in sys.stdin.buffer:
-        order = json.loads(line)
-        if "run" in order:
-            said = _run(command, [module, *order["run"]], order)
-        elif "start" in order:
-            for name in _SERVICES:  # once: what follows is forked with it
-                importlib.import_module(name)
-            said = {"pid": _start(command, [module, *order["start"]], order)}
-        else:
-            pid, status = os.waitpid(order["reap"], os.WNOHANG)
-            said = {"code": os.waitstatus_to_exitcode(status) if pid else None}
-        sys.stdout.write(json.dumps(said) + "\n")
-        sys.stdout.flush()
+    with _connect(address) as connection, connection.makefile("rb") as orders:
+        for line in orders:
+            order = json.loads(line)
+            if "run" in order:
+                said = _run(command, [module, *order["run"]], order)
+            elif "start" in order:
+                said = {"pid": _start(command, [module, *order["start"]], order)}
+            else:
+                pid, status = os.waitpid(order["reap"], os.WNOHANG)
+                said = {"code": os.waitstatus_to_exitcode(status) if pid else None}
+            connection.sendall(json.dumps(said).encode() + b"\n")
+
+
+def _connect(path: str) -> socket.socket:
+    connection = socket.socket(socket.AF_UNIX)
+    connection.connect(path)
+    return connection
+
+
+def _end_with_parent() -> None:
+    ctypes.CDLL(None).prctl(_SET_DEATH_SIGNAL, signal.SIGKILL)
 
 
 def _run(command: Any, arguments: Sequence[str], order: dict[str, Any]) -> dict[str, Any]:
@@ -238,9 +305,8 @@ def _start(command: Any, arguments: Sequence[str], order: dict[str, Any]) -> int
     out, err = order["streams"]
 
     def act() -> None:
-        ctypes.CDLL(None).prctl(_SET_DEATH_SIGNAL, signal.SIGKILL)
         os.environ.update(order["environment"])
-        prepare("-", order["trap"])
+        prepare(order["clock"], order["trap"])
         set_sweep(order["sweep"])
         # Its workers are to start as those of a process that runs a command of ours.
         main_module = sys.modules["__main__"]
@@ -252,23 +318,6 @@ def _start(command: Any, arguments: Sequence[str], order: dict[str, Any]) -> int
         return _fork(act, arguments, [given, stdout, stderr], order["folder"])
 
 
-def _warm_up(module: str) -> None:
-    """What every command would load again: modules of ours, generators, the table."""
-    names = {"optician": ("optician", "console"), "verifier_api": ("verifier_api", "console")}
-    left_out = ("__main__", ".bulk", ".lpp", ".migrations", ".web")
-    for name in (*names[module], "circuits"):
-        package = importlib.import_module(name)
-        for found in pkgutil.walk_packages(package.__path__, f"{name}."):
-            if not any(part in found.name for part in left_out):
-                importlib.import_module(found.name)
-    from circuits.nomenclature import load_shipped
-    from zk.backends import load_group
-    from zk.generators import generators_of
-
-    load_shipped()
-    generators_of(load_group())
-
-
 def _fork(command: Any, arguments: Sequence[str], streams: Sequence[Any], folder: str) -> int:
     """The id of the process that runs the command."""
     child = os.fork()
@@ -276,6 +325,7 @@ def _fork(command: Any, arguments: Sequence[str], streams: Sequence[Any], folder
         return child
     code = 70
     try:
+        _end_with_parent()
         os.chdir(folder)
         for number, stream in enumerate(streams):
             os.dup2(stream.fileno(), number)

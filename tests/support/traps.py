@@ -45,17 +45,20 @@ class Trap:
 
 
 _files: list[Path] = []
+_watching: list[bool] = []
 
 
-def install(file: Path) -> None:
+def install(file: Path | None) -> None:
     """Make this process end where ``file`` says, if it comes there. Called again, in a fork of it,
     by another file."""
-    is_first = not _files
-    _files[:] = [file]
-    if not is_first:
+    _files[:] = [] if file is None else [file]
+    if _watching:
         return
+    _watching.append(True)
 
     def reached(kind: str, moment: str, names: Callable[[str], bool]) -> None:
+        if not _files:
+            return
         file = _files[0]
         try:
             place = file.read_text()

@@ -136,8 +136,13 @@ class Sold:
 class World:
     """See module docstring. To be closed."""
 
-    def __init__(self, folder: Path, store: Store) -> None:
-        """Make everybody's keys, tell everybody whom to trust, and start all processes."""
+    def __init__(self, folder: Path, store: Store, *, is_quick: bool = False) -> None:
+        """Make everybody's keys, tell everybody whom to trust, and start all processes.
+
+        Services are started as everybody starts them, if not ``is_quick``; later, after they were
+        killed, as forks of a process that has loaded them.
+        """
+        self.is_quick = is_quick
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
         self.store = store
@@ -275,15 +280,14 @@ class World:
     # -- the insurer ----------------------------------------------------------------------------
 
     def _start_insurer(self, token: str | None) -> None:
-        """The first time as everybody starts it; then forked from a process that has loaded it,
-        since that takes long."""
+        """Without a token of an administrator for the first time, when it gets one."""
         where = self.path("insurer")
         settings = {
             "trust": str(where / "trust.json"),
             "signing_key": str(where / "insurer.key"),
         }
         trap = self.traps["insurer"]
-        if token is None:
+        if token is None and not self.is_quick:
             launcher = ("tests.support.launcher", str(self.clock.file), str(trap.file))
             self.server = start_server(
                 self.store, token, (*launcher, str(SWEEP_SECONDS)), **settings
@@ -559,7 +563,7 @@ class AttesterProcess:
         self.start()
 
     def start(self) -> None:
-        """Start it, ready when this returns; the first time as everybody does."""
+        """Start it, ready when this returns."""
         world = self._world
         self._starts += 1
         out_file = self.folder / f"stdout-{self._starts}"
@@ -570,7 +574,7 @@ class AttesterProcess:
             *("--records", "csv:records.csv", "--ledger", "ledger.db"),
             *("--valid-days", str(VALID_DAYS), "--port", "0", "--json"),
         )
-        if self._starts > 1:
+        if self._starts > 1 or world.is_quick:
             self.process = world.desk.start(
                 *words, folder=self.folder, streams=(out_file, self.log), environment={}, trap=trap
             )
