@@ -303,13 +303,17 @@ def copy_at_first_revision(old: Store, new: Store) -> None:
     """Everything but what later revisions brought, into tables of revision 0001."""
     source, target = Database(old.url), Database(new.url)
     target.upgrade("0001")
-    tables = [table for table in metadata.sorted_tables if table.name != "circuits"]
     with source.read() as reading, target.write() as writing:
-        assert not sqlalchemy.inspect(writing).has_table("circuits")
+        there = sqlalchemy.inspect(writing)
+        tables = [table for table in metadata.sorted_tables if there.has_table(table.name)]
+        later = {table.name for table in metadata.sorted_tables} - {one.name for one in tables}
+        assert {"circuits", "attestations"} <= later
         for table in tables:
+            known = {column["name"] for column in there.get_columns(table.name)}
+            columns = [column for column in table.c if column.name in known]
             if table.name == "changes":
                 writing.execute(sqlalchemy.delete(table))
-            rows = [dict(row._mapping) for row in reading.execute(sqlalchemy.select(table))]
+            rows = [dict(row._mapping) for row in reading.execute(sqlalchemy.select(*columns))]
             if rows:
                 writing.execute(sqlalchemy.insert(table), rows)
             if "sequence" in table.c and new.kind == "postgresql":
