@@ -708,8 +708,8 @@ SIGNED_KINDS = {
     "audit case": (
         b"clairobscur/audit-case/v1",
         8192,
-        "case_id insurer_id claim_id claim_digest line commitment slots ground auditor_id recipient "
-        "opened_at answer_by erase_at",
+        "case_id insurer_id claim_id claim_digest line commitment slots ground auditor_id "
+        "recipient opened_at answer_by erase_at",
     ),
     "audit answer": (
         b"clairobscur/audit-answer/v1",
