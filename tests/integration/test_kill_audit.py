@@ -15,7 +15,7 @@ import random
 import sqlite3
 import subprocess
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -43,6 +43,10 @@ pytestmark = pytest.mark.integration
 
 KILLS = int(os.environ.get("CLAIROBSCUR_KILLS", "2"))
 SEED = int(os.environ.get("CLAIROBSCUR_KILL_SEED", "20201005"))
+STEPS = ("attest", "submit", "open", "answer", "conclude")
+STEP_SECONDS = 0.2
+"""About what a step takes."""
+
 UNREACHABLE = 2
 ONCE = ("--retries", "0")
 
@@ -331,15 +335,16 @@ def test_kills_at_random_moments_lose_and_double_nothing(
 ) -> None:
     chance = random.Random(SEED)
     made = World(tmp_path / "world", make_store(), is_quick=True)
+    interrupted = 0
     try:
         for number in range(KILLS):
             sold = made.sell("at once")
             record = made.record_of(sold)
-            victim = chance.choice(("insurer", "attester"))
-            process = made.server.process if victim == "insurer" else made.attester.process
-            timer = threading.Timer(chance.uniform(0.0, 1.5), end, (process,))
-            timer.start()
-            case_id = tell_whole_story(made, sold, record)
+            step = chance.choice(STEPS)
+            process = made.attester.process if step == "attest" else made.server.process
+            timer = threading.Timer(chance.uniform(0.0, STEP_SECONDS), end, (process,))
+            case_id = tell_whole_story(made, sold, record, {step: timer.start})
+            interrupted += process.poll() is not None
             timer.cancel()
             timer.join()
             revive(made)
@@ -348,6 +353,7 @@ def test_kills_at_random_moments_lose_and_double_nothing(
             assert made.case(case_id)["outcome"] == "consistent"
             units = ledger(made, "SELECT count(*) FROM units WHERE record_id = ?", record)
             assert units == [(1,)]
+        assert interrupted > 0
         made.server.stop()
         assert made.store.check()["problems"] == []
     finally:
@@ -359,10 +365,14 @@ def end(process: subprocess.Popen[bytes] | Forked) -> None:
     process.wait()
 
 
-def tell_whole_story(world: World, sold: Sold, record: str) -> str:
-    """Every step again until it is done, by whoever has to; the case's id."""
+def tell_whole_story(
+    world: World, sold: Sold, record: str, before: Mapping[str, Callable[[], None]]
+) -> str:
+    """Every step again until it is done, by whoever has to; the case's id. ``before`` is what
+    happens when a step begins."""
 
-    def until_done(act: Callable[[], Done]) -> Done:
+    def until_done(step: str, act: Callable[[], Done]) -> Done:
+        before.get(step, lambda: None)()
         while (done := act()).code != 0:
             if "state_conflict" in done.err:  # an answer that was taken before
                 break
@@ -370,8 +380,8 @@ def tell_whole_story(world: World, sold: Sold, record: str) -> str:
             revive(world)
         return done
 
-    until_done(lambda: world.run_attest(sold, record, "--force", *ONCE))
-    until_done(lambda: world.run_submit(sold, attestation_file(sold), *ONCE))
+    until_done("attest", lambda: world.run_attest(sold, record, "--force", *ONCE))
+    until_done("submit", lambda: world.run_submit(sold, attestation_file(sold), *ONCE))
 
     def open_case() -> Done:
         kept = kept_cases(world, sold)
@@ -380,11 +390,11 @@ def tell_whole_story(world: World, sold: Sold, record: str) -> str:
         again = ("--resume", kept[0]["case_id"], "--key", "auditor.key", *world.to_service())
         return world.run_audit("open", *again, *ONCE)
 
-    case_id = str(json.loads(until_done(open_case).out)["case_id"])
+    case_id = str(json.loads(until_done("open", open_case).out)["case_id"])
     words = world.answer_words(sold, case_id)
-    until_done(lambda: sold.shop.run(*words, "--json", *ONCE))
+    until_done("answer", lambda: sold.shop.run(*words, "--json", *ONCE))
     ending = world.conclusion_words(case_id, papers_of(sold))
-    until_done(lambda: world.run_audit("conclude", *ending, *ONCE))
+    until_done("conclude", lambda: world.run_audit("conclude", *ending, *ONCE))
     return case_id
 
 
