@@ -2,10 +2,11 @@
 
     request      optician -> attester: a partial opening of one line (code, and price where the
                  attester's record has one) and the number of the attester's record, signed
-    attestation  attester -> optician -> insurer: claim id, line, commitment, which slots were
-                 compared, an opaque reference to the record, signed
+    attestation  attester -> optician -> insurer: claim id and digest, line, commitment, which slots
+                 were compared, an opaque reference to the record, signed
 
-The attester sees the opening of one line and no claim. The insurer sees neither code nor record:
+The attester sees the opening of one line and no claim: of that, its digest alone, which tells him
+nothing and binds his word to this very claim, and so to one insurer. The insurer sees neither code nor record:
 ``record`` is random, and only the attester can find his record by it. Both documents have format 1.
 """
 
@@ -18,8 +19,16 @@ from typing import Annotated, ClassVar, TypeAlias
 
 from pydantic import AfterValidator, Field, model_validator
 
-from circuits.canonical import canonical_bytes, decode_base64url
-from circuits.claim import MAX_CLAIM_BYTES, MAX_LINES, Claim, EncodedPoint, Instant
+from circuits.canonical import canonical_bytes, decode_base64url, encode_base64url
+from circuits.claim import (
+    MAX_CLAIM_BYTES,
+    MAX_LINES,
+    Claim,
+    Digest,
+    EncodedPoint,
+    Instant,
+    claim_digest,
+)
 from circuits.contract import AttestationRule, AttestedSlot, Contract
 from circuits.document import Identifier, StrictDocument, parse_document
 from circuits.equipment import possible_lenses
@@ -86,7 +95,8 @@ def attestation_purpose(attester_id: str, record_id: str) -> str:
 
 class AttestationRequest(SignedDocument):
     """What an optician asks an attester; signed with the optician's key. ``record_id`` is the
-    number by which the attester finds his record: an order, a billing."""
+    number by which the attester finds his record: an order, a billing; ``claim_digest`` names the
+    claim that the attestation is for."""
 
     TAG: ClassVar[bytes] = b"clairobscur/attestation-request/v1"
     WHAT: ClassVar[str] = "attestation request"
@@ -95,6 +105,7 @@ class AttestationRequest(SignedDocument):
     attester_id: Identifier
     optician_id: Identifier
     record_id: Identifier
+    claim_digest: Digest
     opening: LineOpening
     requested_at: Instant
 
@@ -112,6 +123,7 @@ class Attestation(SignedDocument):
 
     attester_id: Identifier
     claim_id: Identifier
+    claim_digest: Digest
     line: Annotated[int, Field(ge=1, le=MAX_LINES)]
     commitment: EncodedPoint
     attested: Slots
@@ -209,7 +221,9 @@ def require_attestation(
 
     Raises `ProofRejected` with a key of `ATTESTATION_REASONS`, the first that holds.
     """
-    if attestation.claim_id != claim.claim_id:
+    # By its digest: an id and commitments can be the same at two insurers.
+    digest = encode_base64url(claim_digest(claim))
+    if (attestation.claim_id, attestation.claim_digest) != (claim.claim_id, digest):
         raise rejected("attestation_other_claim")
     if attestation.line > len(claim.lines):
         raise rejected("attestation_other_line")

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from circuits.attestation import Attestation, AttestationRequest, attestation_purpose
-from circuits.claim import Claim
+from circuits.canonical import encode_base64url
+from circuits.claim import Claim, claim_digest
 from circuits.signed import make_signed
 from circuits.trust import Trust
 from optician.claiming import Openings
@@ -56,6 +57,7 @@ def make_request(
         attester_id=attester_id,
         optician_id=identity.optician_id,
         record_id=record_id,
+        claim_digest=encode_base64url(claim_digest(claim)),
         opening=opening,
         requested_at=now.replace(microsecond=0),
     )
@@ -72,7 +74,8 @@ def require_asked_for(
     opening = request.opening
     if attestation.attester_id != request.attester_id:
         raise _rejected("attestation_other_attester")
-    if attestation.claim_id != opening.claim_id:
+    asked_for = (opening.claim_id, request.claim_digest)
+    if (attestation.claim_id, attestation.claim_digest) != asked_for:
         raise _rejected("attestation_other_claim")
     if (attestation.line, attestation.commitment) != (opening.line, opening.commitment):
         raise _rejected("attestation_other_line")

@@ -78,6 +78,7 @@ class SignedDocuments:
         publisher, attester, auditor = map(party, PARTIES)
         about = {
             "claim_id": self._claim.claim_id,
+            "claim_digest": encode_base64url(claim_digest(self._claim)),
             "line": LINE,
             "commitment": self._claim.lines[LINE - 1].commitment,
         }
@@ -96,6 +97,7 @@ class SignedDocuments:
             attester_id=attester.optician_id,
             optician_id=optician.optician_id,
             record_id=RECORD_ID,
+            claim_digest=about["claim_digest"],
             opening=open_line(openings, LINE, ["code"], purpose, GENERATORS),
             requested_at=datetime(2020, 10, 6, 10, tzinfo=UTC),
         )
@@ -115,7 +117,6 @@ class SignedDocuments:
             **about,
             case_id="golden-case",
             insurer_id=self._claim.insurer_id,
-            claim_digest=encode_base64url(claim_digest(self._claim)),
             slots=("code", "price"),
             ground="fictitious_equipment",
             auditor_id=auditor.optician_id,

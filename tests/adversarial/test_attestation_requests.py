@@ -64,7 +64,7 @@ def signed_anew(by: Identity | None = None, **changes: Any) -> AttestationReques
     """The accepted request with other fields, signed by whoever sends it."""
     signer = by or samples.identity()
     request = accepted()
-    names = ("attester_id", "optician_id", "record_id", "opening", "requested_at")
+    names = AttestationRequest.model_fields.keys() - {"format_version", "key_id", "signature"}
     fields = {name: getattr(request, name) for name in names}
     return make_signed(AttestationRequest, signer.signing_key, **fields | changes)
 
@@ -103,6 +103,9 @@ CHANGES: dict[str, tuple[Callable[[], AttestationRequest], str]] = {
     "a changed opening after signing": (
         lambda: accepted().model_copy(update={"opening": with_revealed("price", 1)}),
         "signature_invalid"),
+    "a changed claim after signing": (
+        lambda: accepted().model_copy(
+            update={"claim_digest": request_for(TWO).claim_digest}), "signature_invalid"),
     "another signature": (
         lambda: accepted().model_copy(update={"signature": flipped(accepted().signature, 3)}),
         "signature_invalid"),

@@ -14,9 +14,15 @@ from typing import Any
 
 import pytest
 
-from circuits.attestation import ATTESTATION_REASONS, Attestation, AttestationRequest, Duty
+from circuits.attestation import (
+    ATTESTATION_REASONS,
+    Attestation,
+    AttestationRequest,
+    Duty,
+    require_attestation,
+)
 from circuits.canonical import decode_base64url, encode_base64url
-from circuits.claim import Claim
+from circuits.claim import Claim, claim_digest
 from circuits.signed import make_signed
 from circuits.signing import framed_bytes
 from tests.support import attesting, records
@@ -30,6 +36,7 @@ from verifier_api.service.notices import Step
 from verifier_api.service.recording import Examined, record_claims
 from verifier_api.store.checks import check_database
 from verifier_api.store.database import Database
+from zk.errors import ProofRejected
 
 CONTRACT = records.contract(attestations=(rule("VM4", within_days=10),))
 DUTIES = tuple(Duty(line, 0, (LAB,), ("code",), 10) for line in (1, 2))
@@ -100,6 +107,9 @@ CHANGES: dict[str, list[tuple[Any, str, str]]] = {
         ("the-other", "attestation_other_claim", "attestation_other_claim"),
         ("no-claim", "attestation_other_claim", "attestation_other_claim"),
     ],
+    "claim_digest": [
+        ("of the other claim", "attestation_other_claim", "attestation_other_claim"),
+    ],
     "line": [
         (2, "attestation_other_line", "attestation_other_line"),
         (3, "attestation_other_line", "attestation_other_line"),
@@ -143,6 +153,7 @@ CASES = [
 
 def value_of(granted: Granted, value: Any) -> Any:
     named = {
+        "of the other claim": encode_base64url(claim_digest(granted.other)),
         "of line 2": granted.claim.lines[1].commitment,
         "of the other": granted.other.lines[0].commitment,
         "fresh": attesting.reference(),
@@ -183,8 +194,18 @@ def test_a_field_that_was_changed(
 
 
 def test_sent_to_the_claim_that_it_was_changed_to(granted: Granted) -> None:
-    changed = granted.accept.model_copy(update={"claim_id": "the-other"})
+    named = {"claim_id": "the-other", "claim_digest": granted.used.claim_digest}
+    changed = granted.accept.model_copy(update=named)
     assert granted.refusal(changed, granted.other) == "attestation_other_line"
+
+
+def test_the_same_id_and_commitments_at_another_insurer(granted: Granted) -> None:
+    """Mutates the accept's claim: one article, attested once, is good for one insurer."""
+    elsewhere = granted.claim.model_copy(update={"insurer_id": "another-insurer"})
+    require_attestation(granted.accept, granted.claim, DUTIES, TRUST, NOW)
+    with pytest.raises(ProofRejected) as refusal:
+        require_attestation(granted.accept, elsewhere, DUTIES, TRUST, NOW)
+    assert refusal.value.reason == "attestation_other_claim"
 
 
 @pytest.mark.parametrize("place", range(0, 64, 7))

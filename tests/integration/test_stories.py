@@ -30,7 +30,7 @@ from circuits.audit import (
     sealed_digest,
 )
 from circuits.canonical import canonical_bytes, encode_base64url
-from circuits.claim import encode_instant
+from circuits.claim import claim_digest, encode_instant
 from circuits.opening import LineOpening
 from circuits.sealing import RecipientKey
 from circuits.signed import decode_signed, encode_signed, make_signed, signed_digest
@@ -244,10 +244,12 @@ def test_an_attestation_of_anything_else_is_refused_for_what_it_is(world: World)
     of_one = read_attestation(one)
     path = f"/v1/claims/{other.claim_id}/attestations"
     commitment = other.claim.lines[0].commitment
-    moved = {"claim_id": other.claim_id, "commitment": commitment}
+    digest = encode_base64url(claim_digest(other.claim))
+    of_other = {"claim_id": other.claim_id, "claim_digest": digest}
+    moved = of_other | {"commitment": commitment}
     expected = {
         "attestation_other_claim": encode_signed(of_one),
-        "attestation_other_line": forged(world, of_one, claim_id=other.claim_id),
+        "attestation_other_line": forged(world, of_one, **of_other),
         "attestation_replayed": forged(world, of_one, **moved),
         "attester_unknown": forged(world, of_one, **moved, attester_id="somebody-else"),
         "attestation_incomplete": forged(world, of_one, **moved, attested=("code",)),
@@ -324,6 +326,7 @@ def request_of(
         "attester_id": ATTESTER,
         "optician_id": identity_of(shop or sold.shop).optician_id,
         "record_id": record,
+        "claim_digest": encode_base64url(claim_digest(sold.claim)),
         "opening": opening.model_dump(mode="json"),
         "requested_at": world.clock.now().replace(microsecond=0),
         **changes,

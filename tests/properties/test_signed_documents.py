@@ -127,6 +127,7 @@ def requests(draw: st.DrawFn) -> dict[str, Any]:
         "attester_id": draw(NAMES),
         "optician_id": draw(NAMES),
         "record_id": draw(NAMES),
+        "claim_digest": draw(DIGESTS),
         "opening": OPENING.model_copy(
             update={"claim_id": draw(NAMES), "line": draw(st.integers(1, 7))}
         ),
@@ -140,6 +141,7 @@ def attestations(draw: st.DrawFn) -> dict[str, Any]:
     return {
         "attester_id": draw(NAMES),
         "claim_id": draw(NAMES),
+        "claim_digest": draw(DIGESTS),
         "line": draw(st.integers(1, 7)),
         "commitment": draw(bytes_of(33)),
         "attested": draw(st.sampled_from([("code",), ("price",), ("code", "price")])),
@@ -413,7 +415,8 @@ class LedgerMachine(RuleBasedStateMachine):
           quantity=st.integers(1, 3), days=st.integers(0, 3))  # fmt: skip
     def attest(self, record: str, claim: str, line: int, quantity: int, days: int) -> None:
         self.now += timedelta(days=days)
-        about = Line(record, "shop", claim, line, encode_base64url(bytes(33)))
+        digest = encode_base64url(claim.encode() * 32)
+        about = Line(record, "shop", claim, digest, line, encode_base64url(bytes(33)))
 
         def sign(reference: str) -> Attestation:
             return make_signed(
@@ -421,6 +424,7 @@ class LedgerMachine(RuleBasedStateMachine):
                 KEYS[0],
                 attester_id="lab",
                 claim_id=claim,
+                claim_digest=digest,
                 line=line,
                 commitment=about.commitment,
                 attested=("code",),

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from circuits.attestation import REFERENCE_BYTES, Attestation
 from circuits.canonical import encode_base64url
-from circuits.claim import Claim
+from circuits.claim import Claim, claim_digest
 from circuits.contract import AttestationRule
 from circuits.signed import make_signed
 from circuits.signing import key_id_of
@@ -83,6 +83,7 @@ def attestation(
     fields: dict[str, Any] = {
         "attester_id": by,
         "claim_id": claim.claim_id,
+        "claim_digest": encode_base64url(claim_digest(claim)),
         "line": line,
         "commitment": claim.lines[line - 1].commitment,
         "attested": tuple(attested),

@@ -259,6 +259,7 @@ def make_attestation(line: int) -> Attestation:
         party("attester").signing_key,
         attester_id=PARTIES["attester"],
         claim_id=claim()[0].claim_id,
+        claim_digest=encode_base64url(claim_digest(claim()[0])),
         line=line,
         commitment=claim()[0].lines[line - 1].commitment,
         attested=("code",),

@@ -698,12 +698,12 @@ SIGNED_KINDS = {
     "attestation request": (
         b"clairobscur/attestation-request/v1",
         12288,
-        "attester_id optician_id record_id opening requested_at",
+        "attester_id optician_id record_id claim_digest opening requested_at",
     ),
     "attestation": (
         b"clairobscur/attestation/v1",
         4096,
-        "attester_id claim_id line commitment attested record attested_at expires_at",
+        "attester_id claim_id claim_digest line commitment attested record attested_at expires_at",
     ),
     "audit case": (
         b"clairobscur/audit-case/v1",

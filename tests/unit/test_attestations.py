@@ -9,6 +9,7 @@ import pytest
 
 from circuits.attestation import Attestation, attestation_purpose
 from circuits.canonical import encode_base64url
+from circuits.claim import claim_digest
 from circuits.opening import bound_purpose, line_opening
 from circuits.signed import make_signed, verify_signed
 from circuits.trust import TRUST_REASONS, Trust
@@ -75,6 +76,7 @@ def answer(by: Party | None = None, **changes: Any) -> Attestation:
     fields: dict[str, Any] = {
         "attester_id": ATTESTER,
         "claim_id": ONE[0].claim_id,
+        "claim_digest": encode_base64url(claim_digest(ONE[0])),
         "line": 1,
         "commitment": request.opening.commitment,
         "attested": ("code", "price"),
@@ -96,6 +98,7 @@ def test_what_was_asked_for_is_taken(attested: tuple[str, ...]) -> None:
     [
         ({"attester_id": "lab-2"}, "attestation_other_attester"),
         ({"claim_id": TWO[0].claim_id}, "attestation_other_claim"),
+        ({"claim_digest": encode_base64url(claim_digest(TWO[0]))}, "attestation_other_claim"),
         ({"line": 2}, "attestation_other_line"),
         ({"commitment": TWO[0].lines[0].commitment}, "attestation_other_line"),
         ({"attested": ("price",)}, "attestation_incomplete"),

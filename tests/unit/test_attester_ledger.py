@@ -24,7 +24,7 @@ from verifier_api.parties import Party
 from verifier_api.store.database import Database, StorageError, sqlite_url
 from zk.errors import ProofRejected
 
-LINE = Line("ORDER-1", "optician-1", "claim-1", 1, "A" * 43 + "A")
+LINE = Line("ORDER-1", "optician-1", "claim-1", "A" * 43, 1, "A" * 43 + "A")
 OTHER = replace(LINE, line=2, commitment="B" * 43 + "A")
 
 
@@ -43,6 +43,7 @@ def sign(
         by.signing_key,
         attester_id=by.party_id,
         claim_id=line.claim_id,
+        claim_digest=line.claim_digest,
         line=line.line,
         commitment=line.commitment,
         attested=attested,
@@ -94,7 +95,12 @@ def test_a_record_has_as_many_articles_as_it_says(ledger: Ledger) -> None:
 
 @pytest.mark.parametrize(
     "changes",
-    [{"line": 2}, {"claim_id": "claim-2"}, {"commitment": "C" * 43 + "A"}],
+    [
+        {"line": 2},
+        {"claim_id": "claim-2"},
+        {"claim_digest": "B" * 42 + "A"},
+        {"commitment": "C" * 43 + "A"},
+    ],
 )
 def test_another_line_claim_or_commitment_takes_another_article(
     ledger: Ledger, changes: dict[str, Any]

@@ -61,6 +61,7 @@ class Attester:
             request.record_id,
             request.optician_id,
             opening.claim_id,
+            request.claim_digest,
             opening.line,
             opening.commitment,
         )
@@ -71,6 +72,7 @@ class Attester:
                 self.party.signing_key,
                 attester_id=self.party.party_id,
                 claim_id=opening.claim_id,
+                claim_digest=request.claim_digest,
                 line=opening.line,
                 commitment=opening.commitment,
                 attested=attested,

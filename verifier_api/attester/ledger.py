@@ -60,6 +60,7 @@ units = Table(
     Column("record_id", _NAME, nullable=False),
     Column("optician_id", _NAME, nullable=False),
     Column("claim_id", _NAME, nullable=False),
+    Column("claim_digest", String(43), nullable=False),
     Column("line", Integer, nullable=False),
     Column("commitment", String(44), nullable=False),
     Column("taken_at", _INSTANT, nullable=False),
@@ -68,7 +69,7 @@ units = Table(
     # One line takes one article of a record, whoever asks at the same time.
     Index(
         "uq_units_line",
-        *("record_id", "claim_id", "line", "commitment"),
+        *("record_id", "claim_id", "claim_digest", "line", "commitment"),
         unique=True,
         sqlite_where=text("released_at IS NULL"),
     ),
@@ -96,6 +97,7 @@ class Line:
     record_id: str
     optician_id: str
     claim_id: str
+    claim_digest: str
     line: int
     commitment: str
 
@@ -217,6 +219,7 @@ def _taken(connection: Connection, line: Line) -> str | None:
     query = select(units.c.reference).where(
         units.c.record_id == line.record_id,
         units.c.claim_id == line.claim_id,
+        units.c.claim_digest == line.claim_digest,
         units.c.line == line.line,
         units.c.commitment == line.commitment,
         units.c.released_at.is_(None),

@@ -14,7 +14,8 @@ from typing import Any
 from sqlalchemy import Row
 
 from circuits.attestation import Attestation, Duty
-from circuits.claim import Claim, encode_instant
+from circuits.canonical import encode_base64url
+from circuits.claim import Claim, claim_digest, encode_instant
 from circuits.contract import Contract, parse_contract
 from circuits.signed import decode_signed, signed_digest
 from verifier_api.store import claims as store
@@ -76,8 +77,13 @@ def _document_problems(
         if getattr(attestation, name) != getattr(entry, name)
     ]
     lines = claim.lines if claim is not None else ()
+    named = None if claim is None else encode_base64url(claim_digest(claim))
     place = attestation.line - 1
-    if place >= len(lines) or lines[place].commitment != attestation.commitment:
+    if (
+        place >= len(lines)
+        or lines[place].commitment != attestation.commitment
+        or named != attestation.claim_digest
+    ):
         problems.append("an attestation is of no line of the claim")
     try:
         answered = json.loads(entry.answer)["attestation_digest"]

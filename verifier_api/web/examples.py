@@ -82,6 +82,7 @@ ATTESTATION: Final[dict[str, Any]] = {
     "attested": ["code"],
     "attested_at": "2020-10-06T10:00:01Z",
     "attester_id": "golden-attester",
+    "claim_digest": "mbj7oAl5Z5EvjvNUazo_TqL7oQ8guedumHhJGBi5M4s",
     "claim_id": "golden-equipment",
     "commitment": "AjRVyBr3XTFyAiiZRtWEKW2ouSbUwHVqbXYt5h7DpDB4",
     "expires_at": "2020-11-05T10:00:01Z",
@@ -89,8 +90,8 @@ ATTESTATION: Final[dict[str, Any]] = {
     "key_id": "iBh3IopCHdaBJdkbFDFlB3ayUtKixx0MTNNMi1sfRls",
     "line": 1,
     "record": "uFnBbTONQR1wTjGTkZ2ykw",
-    "signature": "tV7k4BPCqdDOz56Cv0qtgggyBBbCIcvpf2TXfoDmKT8G00RTwnzmAfYqo4-QkzXDnxSwIJSx"
-    "7QEBwmph43clBg",
+    "signature": "jcyalE5_gc3W_3mfnVBcE9YOXBGmETl6ZLShQqbJNPTpTw3bPwRsGEgTG003QdgnX0bQ3qnp"
+    "hk4oCzcDpUOEAA",
 }
 
 SUBMISSION: Final[dict[str, Any]] = {
