@@ -22,11 +22,11 @@ from verifier_api.store.audits import CaseFilter
 from verifier_api.web import examples, schemas
 from verifier_api.web.bodies import read_body, refusal_of
 from verifier_api.web.claims import MAX_PAGE, ClaimId
-from verifier_api.web.edge import context_of
 from verifier_api.web.routing import (
     ANYBODY,
     Name,
     PartsHere,
+    about,
     allow,
     answers,
     body_of,
@@ -96,8 +96,8 @@ async def show_case(
 ) -> Response:
     """Everything but the seal, and who did or saw what, and when. That the optician has seen it is
     recorded the first time. A case on another optician's claim is not found."""
-    context_of(request).facts["case_id"] = case_id
-    return json_response(await parts.service.audits.show(case_id, principal))
+    with about(request, case_id=case_id):
+        return json_response(await parts.service.audits.show(case_id, principal))
 
 
 @router.post(
@@ -121,9 +121,9 @@ async def answer(
     """Signed by the optician, until ``answer_by``. The insurer cannot open the seal, and erases it
     after ``erase_at``. The same bytes get the same answer; a seal that was erased does not come
     back with them."""
-    context_of(request).facts["case_id"] = case_id
     data = await read_body(request, MAX_REPLY_BYTES, parts.settings.body_seconds)
-    return await _answer(parts.service.audits.answer(case_id, data, principal), data)
+    with about(request, case_id=case_id):
+        return await _answer(parts.service.audits.answer(case_id, data, principal), data)
 
 
 @router.get(
@@ -142,8 +142,8 @@ async def sealed(
 ) -> Response:
     """Only the key of the case opens it. Every reading is recorded before it is answered. After the
     seal was erased: `state_conflict` with reason ``erased``."""
-    context_of(request).facts["case_id"] = case_id
-    return json_response(await parts.service.audits.sealed(case_id, principal))
+    with about(request, case_id=case_id):
+        return json_response(await parts.service.audits.sealed(case_id, principal))
 
 
 @router.post(
@@ -166,9 +166,9 @@ async def conclude(
 ) -> Response:
     """Signed by the case's auditor, of the recorded answer, or of none once the time to answer has
     passed. The same bytes get the same answer."""
-    context_of(request).facts["case_id"] = case_id
     data = await read_body(request, MAX_OUTCOME_BYTES, parts.settings.body_seconds)
-    return await _answer(parts.service.audits.conclude(case_id, data, principal), data)
+    with about(request, case_id=case_id):
+        return await _answer(parts.service.audits.conclude(case_id, data, principal), data)
 
 
 @router.get(
@@ -195,8 +195,8 @@ async def evidence(
     """Claim, verdict, contract, publications, the optician's keys, attestations and, if named, one
     audit case without its seal, signed with the insurer's key. Every reading is recorded before it
     is answered."""
-    context_of(request).facts["claim_id"] = claim_id
-    data = await parts.service.audits.record(claim_id, case_id, principal)
+    with about(request, claim_id=claim_id):
+        data = await parts.service.audits.record(claim_id, case_id, principal)
     return Response(data, media_type="application/json")
 
 

@@ -43,6 +43,7 @@ from verifier_api.web.routing import (
     InstantText,
     Name,
     PartsHere,
+    about,
     allow,
     answers,
     body_of,
@@ -249,10 +250,10 @@ async def decide(
 ) -> Response:
     """The insurer's decision on an equipment before its renewal is due, or to do without an
     attestation that did not come."""
-    context_of(request).facts["claim_id"] = claim_id
     data = await read_body(request, MAX_DECISION_BYTES, parts.settings.body_seconds)
     decision = decode_body(Decision, data, MAX_DECISION_BYTES, "decision")
-    return json_response(await parts.service.decide(claim_id, decision, data, principal))
+    with about(request, claim_id=claim_id):
+        return json_response(await parts.service.decide(claim_id, decision, data, principal))
 
 
 async def _take_notice(
@@ -263,10 +264,10 @@ async def _take_notice(
     take: Callable[[str, bytes, Principal], Awaitable[str]],
     max_bytes: int = MAX_NOTICE_BYTES,
 ) -> Response:
-    context_of(request).facts["claim_id"] = claim_id
     data = await read_body(request, max_bytes, parts.settings.body_seconds)
     try:
-        return json_response(await take(claim_id, data, principal))
+        with about(request, claim_id=claim_id):
+            return json_response(await take(claim_id, data, principal))
     except (EncodingError, StatementError) as error:
         raise refusal_of(error, data) from None
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Annotated, Any, TypeAlias
 
@@ -26,6 +27,11 @@ from verifier_api.web.metrics import Metrics
 from verifier_api.web.problems import MEDIA_TYPE, PROBLEMS
 
 BEARER = "bearer"
+
+OF_WHAT_IS_THERE = frozenset(
+    ("state_conflict", "notice_refused", "attestation_refused", "audit_refused")
+)
+"""Codes of refusals that say of something recorded what cannot be done with it."""
 
 BATCH_SHARE = 4
 """What part of the queue the lines of batches may take: one in so many."""
@@ -81,6 +87,19 @@ def allow(*scopes: Scope) -> Any:
             yield principal
 
     return Depends(dependency)
+
+
+@contextmanager
+def about(request: Request, **names: str) -> Iterator[None]:
+    """Log what the request is about, by names in its path, once that turns out to be there: what
+    somebody types into a path by mistake may be anything, such as a code."""
+    try:
+        yield
+    except ServiceError as error:
+        if error.code in OF_WHAT_IS_THERE:
+            context_of(request).facts |= names
+        raise
+    context_of(request).facts |= names
 
 
 _INSTANT: TypeAdapter[datetime] = TypeAdapter(Instant)
