@@ -6,8 +6,9 @@
                  were compared, an opaque reference to the record, signed
 
 The attester sees the opening of one line and no claim: of that, its digest alone, which tells him
-nothing and binds his word to this very claim, and so to one insurer. The insurer sees neither code nor record:
-``record`` is random, and only the attester can find his record by it. Both documents have format 1.
+nothing and binds his word to this very claim, and so to one insurer. The insurer sees neither code
+nor record: ``record`` is random, and only the attester can find his record by it. Both documents
+have format 1.
 """
 
 from __future__ import annotations

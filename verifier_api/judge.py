@@ -126,9 +126,10 @@ def check_envelope(
     with _timed(times, "expiry"):
         if claim.expires_at < now:
             raise rejected("expired")
-        if claim.expires_at > now + MAX_VALIDITY:
+        # Differences: evidence may name the last instant of the calendar, after which is nothing.
+        if claim.expires_at - now > MAX_VALIDITY:
             raise rejected("expiry_too_far")
-        if day > (now + CLOCK_TOLERANCE).date():
+        if day - now.date() > CLOCK_TOLERANCE:
             raise rejected("date_in_future")
     return contract, nomenclature
 

@@ -838,6 +838,46 @@ def test_whatever_leaf_is_changed_the_signature_falls(kind: Kind) -> None:
             )
 
 
+ENDS_OF_TIME = ("0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z")
+
+
+@pytest.mark.parametrize("end", ENDS_OF_TIME)
+@pytest.mark.parametrize("kind", bundles.KINDS)
+def test_an_instant_at_an_end_of_the_calendar_is_judged_like_any_other(
+    kind: Kind, end: str
+) -> None:
+    """Mutates the accept of each kind in every instant; its optician and both others sign."""
+    accept = bundles.document_of(kind)
+    paths = [path for path in leaves(accept) if str(path[-1]).endswith(("_at", "_by"))]
+    assert {"made_at", "received_at", "expires_at", "recorded_at"} <= {path[-1] for path in paths}
+    for path in paths:
+        document = bundles.document_of(kind)
+        place = document
+        for step in path[:-1]:
+            place = place[step]
+        place[path[-1]] = end
+        try:
+            evidence = signed_by(document, "both")
+        except (EncodingError, StatementError, ValueError):
+            continue  # no such document
+        judgement = judged(evidence)
+        assert tuple(point.name for point in judgement.points) == POINTS
+
+
+@pytest.mark.parametrize("end", ENDS_OF_TIME)
+def test_evidence_received_at_an_end_of_the_calendar_is_judged(end: str) -> None:
+    """Mutates the accept in when it was received."""
+    at = datetime.fromisoformat(end)
+    judgement = check_evidence(
+        bundles.evidence("consistent"),
+        bundles.trust(),
+        samples.nomenclature(),
+        samples.generators(),
+        at,
+    )
+    assert judgement.holds == (at.year > 2020)
+
+
 @pytest.mark.parametrize("kind", bundles.KINDS)
 def test_insurer_and_auditor_together_can_change_nothing_but_their_own_word(kind: Kind) -> None:
     accept = bundles.document_of(kind)

@@ -379,6 +379,8 @@ def test_a_new_case_has_the_contracts_days_and_a_key_of_its_own() -> None:
         ({"line": 4}, "lines 1 to 3"),
         ({"ground": "curiosity"}, "ground"),
         ({"answer_days": 13}, "less time"),
+        ({"answer_days": 10**10}, "calendar"),
+        ({"keep_days": 10**7}, "calendar"),
         ({"keep_days": 31}, "longer"),
         ({"slots": ["price", "code"]}, "slots"),
     ],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -332,6 +332,16 @@ def test_a_batch_names_all_that_is_bad_and_nothing_else() -> None:
 
 def test_a_claim_is_good_until_the_very_moment_it_expires() -> None:
     assert judge(now=accepted().expires_at).judge(accepted()).is_accepted
+
+
+def test_the_last_instant_of_the_calendar_is_a_moment_like_any_other() -> None:
+    """The accept, good until then and judged then: there is nothing to add to it."""
+    end = datetime.max.replace(microsecond=0, tzinfo=UTC)
+    keys = registry(valid_from="2020-10-06", valid_to="9999-12-31")
+    by = judge(keys=keys, now=end)
+    assert by.judge(accepted()).reason == "expired"
+    # Under a new signature its proof is another claim's; whatever comes before that is in order.
+    assert by.judge(resigned(expires_at=end)).reason == "proof_invalid"
 
 
 def test_a_service_tomorrow_is_a_matter_of_time_zones() -> None:

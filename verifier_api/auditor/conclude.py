@@ -123,8 +123,11 @@ def make_case(
     if not 1 <= line <= len(claim.lines):
         raise StatementError(f"line: the claim has lines 1 to {len(claim.lines)}")
     rules = contract.audits
-    answer_by = now + timedelta(days=rules.answer_days if answer_days is None else answer_days)
-    kept = timedelta(days=rules.keep_days if keep_days is None else keep_days)
+    try:
+        answer_by = now + timedelta(rules.answer_days if answer_days is None else answer_days)
+        erase_at = answer_by + timedelta(rules.keep_days if keep_days is None else keep_days)
+    except OverflowError:
+        raise StatementError("audit case: days: more than the calendar has") from None
     key = RecipientKey.generate()
     case = make_signed(
         AuditCase,
@@ -141,7 +144,7 @@ def make_case(
         recipient=key.public,
         opened_at=now,
         answer_by=answer_by,
-        erase_at=answer_by + kept,
+        erase_at=erase_at,
     )
     try:
         require_case_fits(case, claim, contract, now)

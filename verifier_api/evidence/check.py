@@ -28,7 +28,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Final, Literal, TypeAlias, TypeVar
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -206,7 +206,8 @@ class _Check:
     # -- who signed -----------------------------------------------------------------------------
 
     def evidence(self) -> str:
-        if self.whole.made_at > self.received_at + CLOCK_LEAD:
+        # Differences, since a sum with the last instant of the calendar is none.
+        if self.whole.made_at - self.received_at > CLOCK_LEAD:
             raise _rejected("made_in_future")
         audit = self._record.audit
         if audit is not None and audit.case.auditor_id != self.whole.auditor_id:
@@ -216,7 +217,7 @@ class _Check:
 
     def record(self) -> str:
         record = self._record
-        if record.exported_at > self.whole.made_at + CLOCK_LEAD:
+        if record.exported_at - self.whole.made_at > CLOCK_LEAD:
             raise _rejected("record_later")
         # The auditor's signature tells by when he had it.
         self.trust.require_signed(record, "insurer", record.insurer_id, self.whole.made_at)
@@ -404,7 +405,8 @@ class _Check:
         received_at = self._record.received_at
         reasons: list[str | None] = []
         documents: tuple[Contract, Nomenclature] | None = None
-        for at in (received_at, received_at - JUDGING_TIME):
+        start = datetime.min.replace(tzinfo=UTC) + JUDGING_TIME
+        for at in (received_at, max(received_at, start) - JUDGING_TIME):
             try:
                 documents = check_envelope(self._claim, _References(self, at), at)
             except ProofRejected as error:
