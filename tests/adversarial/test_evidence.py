@@ -852,7 +852,7 @@ def test_an_instant_at_an_end_of_the_calendar_is_judged_like_any_other(
     assert {"made_at", "received_at", "expires_at", "recorded_at"} <= {path[-1] for path in paths}
     for path in paths:
         document = bundles.document_of(kind)
-        place = document
+        place: Json = document
         for step in path[:-1]:
             place = place[step]
         place[path[-1]] = end
