@@ -312,7 +312,10 @@ def _start(command: Any, arguments: Sequence[str], order: dict[str, Any]) -> int
         main_module = sys.modules["__main__"]
         main_module.__spec__ = None
         del main_module.__file__
-        command()
+        try:
+            command()
+        finally:
+            atexit._run_exitfuncs()  # what its pool of workers has to tidy up
 
     with open(os.devnull, "rb") as given, open(out, "wb") as stdout, open(err, "wb") as stderr:
         return _fork(act, arguments, [given, stdout, stderr], order["folder"])
