@@ -19,6 +19,7 @@ from verifier_api.attester.sources import (
     MAX_FILE_BYTES,
     MAX_QUANTITY,
     CsvRecords,
+    RecordFault,
     SourceError,
     SqlRecords,
     _record_of,
@@ -279,6 +280,9 @@ def test_a_bad_record_is_told_by_field(orders: SqlRecords, record_id: str, field
         orders.find(record_id)
     assert f"records: {field}" in str(refusal.value)
     assert not secrets_in(str(refusal.value))
+    assert isinstance(refusal.value, RecordFault)
+    assert refusal.value.opticians == {record_id.replace("R", "shop")}
+    assert "shop" not in f"{refusal.value} {refusal.value!r}"
 
 
 @pytest.mark.parametrize("record_id", ["' OR '1'='1", "R-1'; DROP TABLE orders; --", "R-_", "%"])
@@ -348,7 +352,8 @@ def test_numbers_of_other_databases_are_taken() -> None:
     row = {"record_id": "R-1", "optician_id": "shop-1", "quantity": Decimal(2)}
     expected = Record("R-1", "shop-1", CODE, PRICE, 2)
     assert _record_of(row | {"code": Decimal(CODE), "price_cents": Decimal(PRICE)}) == expected
-    for wrong in (Decimal("0.5"), True, float(PRICE), b"1", [1]):
+    endless = [Decimal(text) for text in ("Infinity", "-Infinity", "NaN", "sNaN", "1E+999999")]
+    for wrong in (*endless, Decimal("0.5"), True, float(PRICE), b"1", [1]):
         with pytest.raises(ValueError, match="price_cents"):
             _record_of(row | {"code": CODE, "price_cents": wrong})
 

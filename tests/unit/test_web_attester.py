@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import io
+import threading
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -14,6 +17,7 @@ from starlette.testclient import TestClient
 from circuits.attestation import MAX_REQUEST_BYTES, Attestation, AttestationRequest
 from circuits.signed import decode_signed, encode_signed
 from tests.support.laboratory import (
+    OTHER_OPTICIAN,
     Lab,
     pair_of_claims,
     request_for,
@@ -22,7 +26,7 @@ from tests.support.laboratory import (
 )
 from tests.support.web import captured_log, log_lines
 from verifier_api.attester.rules import Record
-from verifier_api.attester.sources import SourceError
+from verifier_api.attester.sources import RecordFault, SourceError
 from verifier_api.store.database import StorageError
 from verifier_api.web.attester import IN_WORK, AttesterSettings, make_app, tell_fault
 from verifier_api.web.edge import SECURITY_HEADERS
@@ -206,6 +210,23 @@ def test_faults_are_told_without_content(
     assert str(CODE) not in log.getvalue()
 
 
+@pytest.mark.parametrize("owner", ["optician-1", OTHER_OPTICIAN])
+def test_that_a_record_is_at_fault_is_told_to_its_own_optician_alone(
+    tmp_path: Path, log: io.StringIO, owner: str
+) -> None:
+    """Mutates the accept, whose record is good: to others, a bad one is no record at all."""
+    fault = RecordFault("records: code: not an LPP code", frozenset([owner]))
+    lab = Lab(tmp_path, row(ONE[1]), records=_Failing(fault))
+    with TestClient(make_app(lab.attester, AttesterSettings())) as client:
+        answer = post(client, request_for(ONE))
+        if owner == "optician-1":
+            assert problem(answer, 503, "storage_unavailable")["detail"] == str(fault)
+        else:
+            told = problem(answer, 422, "attestation_refused")
+            assert told["reason"] == "record_unknown"
+            assert "LPP" not in answer.text + log.getvalue()
+
+
 def test_an_optician_asks_so_often_and_no_more(tmp_path: Path, log: io.StringIO) -> None:
     lab = Lab(tmp_path, row(ONE[1]))
     settings = AttesterSettings(rate_per_second=0.001, rate_burst=2)
@@ -230,6 +251,34 @@ def test_more_than_there_is_room_for_is_put_off(client: TestClient, lab: Lab) ->
     assert client.get("/healthz").status_code == 200
     parts._in_work = 0
     assert post(client, request_for(ONE)).status_code == 200
+
+
+def test_many_who_ask_how_he_is_are_answered_by_one_look(
+    client: TestClient, lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The accept is one who asks alone: every one of them gets his answer."""
+    assert client.get("/healthz").json()["status"] == "ok"
+    looks = 0
+    go_on = threading.Event()
+
+    def look() -> bool:
+        nonlocal looks
+        looks += 1
+        assert go_on.wait(10)
+        return True
+
+    monkeypatch.setattr(lab.attester.records, "is_current", look)
+    with ThreadPoolExecutor(20) as threads:
+        asked = [threads.submit(client.get, "/healthz") for _ in range(20)]
+        while not looks:
+            time.sleep(0.01)
+        assert post(client, request_for(ONE)).status_code == 200
+        time.sleep(0.2)
+        go_on.set()
+        assert {done.result().json()["status"] for done in asked} == {"ok"}
+    assert looks == 1
+    assert client.get("/healthz").status_code == 200
+    assert looks == 2
 
 
 def test_nothing_of_a_record_is_logged(client: TestClient, log: io.StringIO) -> None:

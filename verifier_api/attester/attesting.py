@@ -10,8 +10,8 @@ from datetime import UTC, datetime, timedelta
 from circuits.attestation import Attestation, AttestationRequest
 from circuits.signed import make_signed
 from verifier_api.attester.ledger import Ledger, Line
-from verifier_api.attester.rules import compare, open_request, require_authentic
-from verifier_api.attester.sources import RecordSource
+from verifier_api.attester.rules import Record, compare, open_request, require_authentic
+from verifier_api.attester.sources import RecordFault, RecordSource
 from verifier_api.attester.watched import Watched
 from verifier_api.keys import KeyRegistry
 from verifier_api.parties import Party
@@ -53,7 +53,7 @@ class Attester:
         """
         with self._turn:  # the group's arithmetic has one caller at a time
             values = open_request(request, self.generators)
-        record = self.records.find(request.record_id)
+        record = self._find(request)
         attested = compare(values, record, request)
         assert record is not None  # or it would be unknown
         opening, now = request.opening, self.clock().replace(microsecond=0)
@@ -83,6 +83,16 @@ class Attester:
 
         key_id = self.party.key_id
         return self.ledger.attest(line, record.quantity, ",".join(attested), key_id, now, sign)
+
+    def _find(self, request: AttestationRequest) -> Record | None:
+        """The record that is asked about. That one is at fault is told to its own optician alone:
+        for everybody else there is none."""
+        try:
+            return self.records.find(request.record_id)
+        except RecordFault as error:
+            if request.optician_id in error.opticians:
+                raise
+        return None
 
     def checks(self) -> dict[str, bool]:
         """What works now: "ledger", "opticians" (the file is good), "records"."""

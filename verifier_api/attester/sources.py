@@ -41,6 +41,7 @@ WAIT_SECONDS = 10
 """For a connection to the database, and for one that is free."""
 
 _NUMBER = re.compile(r"[0-9]{1,12}", re.ASCII)
+_TOO_LARGE = 10**12
 _TABLE = re.compile(r"(?:([A-Za-z_][A-Za-z0-9_]{0,62})\.)?([A-Za-z_][A-Za-z0-9_]{0,62})", re.ASCII)
 
 
@@ -48,11 +49,21 @@ class SourceError(ZkError):
     """The records cannot be asked now, or one of them is no record. Holds no content."""
 
 
+class RecordFault(SourceError):
+    """One record is none, or stands there twice. Whose it is, nobody else may be told: so
+    ``opticians`` names them, in no message."""
+
+    def __init__(self, message: str, opticians: frozenset[str]) -> None:
+        super().__init__(message)
+        self.opticians = opticians
+
+
 class RecordSource(Protocol):
     """Where records are looked up."""
 
     def find(self, record_id: str) -> Record | None:
-        """The record of that number, None if there is none. Raises `SourceError`."""
+        """The record of that number, None if there is none. Raises `SourceError`, its kind
+        `RecordFault` for one that is no record."""
 
     def is_current(self) -> bool:
         """Whether what is answered is what the records say now."""
@@ -70,11 +81,17 @@ def _require_code(code: int) -> int:
     return code
 
 
+def _is_whole(value: Decimal) -> bool:
+    # Finite first: comparing what signals raises, and infinity is its own integral value.
+    is_small = value.is_finite() and abs(value) < _TOO_LARGE
+    return is_small and value == value.to_integral_value()
+
+
 def _whole(value: object) -> object:
     """A whole number as files and databases give it."""
     if isinstance(value, str) and _NUMBER.fullmatch(value.strip(" ")):
         return int(value)
-    if isinstance(value, Decimal) and value == value.to_integral_value():
+    if isinstance(value, Decimal) and _is_whole(value):
         return int(value)
     if isinstance(value, str | Decimal):
         raise ValueError("not a whole number")
@@ -252,13 +269,14 @@ class SqlRecords:
 def _only_record(rows: Any) -> Record | None:
     if not rows:
         return None
+    opticians = frozenset(str(row["optician_id"]).rstrip() for row in rows)
     if len(rows) > 1:
-        raise SourceError("records: record_id: stands there twice")
+        raise RecordFault("records: record_id: stands there twice", opticians)
     try:
         return _record_of(rows[0])
     except ValueError as error:
         problems = str(error)
-    raise SourceError(f"records: {problems}")
+    raise RecordFault(f"records: {problems}", opticians)
 
 
 def _engine_for(text: str) -> Engine:
