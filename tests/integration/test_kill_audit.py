@@ -139,7 +139,7 @@ def test_an_attestation_after_the_grant_is_recorded_once(world: World) -> None:
     places = [
         ("insurer", "commit before attestations"),
         ("insurer", "commit after attestations"),
-        ("shop", "call before /attestations"),
+        ("shop", "call before POST /v1/claims"),
         ("shop", "call after POST /v1/claims"),
     ]
     for who, place in places:
@@ -424,6 +424,8 @@ def test_a_deadline_outlives_restarts_and_no_jump_of_the_clock_brings_it_nearer(
 ) -> None:
     sold = world.sell("afterwards")
     due = world.submit(sold)["attest_by"]
+    asked, answered = world.open_case(sold), world.open_case(sold)
+    world.answer(sold, answered)
     assert clock_agrees(world)
     # Forward by far, and back, while the service runs: nothing is late.
     before = world.clock.ahead
@@ -432,9 +434,19 @@ def test_a_deadline_outlives_restarts_and_no_jump_of_the_clock_brings_it_nearer(
         assert clock_agrees(world) is (world.clock.ahead == before)
         summary = world.detail(sold.claim_id)
         assert (summary["state"], summary["attest_by"]) == ("granted", due)
+        assert world.case(asked)["state"] == "open"
+        assert world_has_seal(world, answered)
+    # Killed one day before the optician has to answer: he still can.
+    answer_by = world.case(asked)["answer_by"]
+    world.restart(is_killed=True, days=ANSWER_DAYS - 1)
+    case = world.case(asked)
+    assert (case["state"], case["answer_by"]) == ("open", answer_by)
     # Killed one day before the deadline: the same deadline.
-    world.restart(is_killed=True, days=ATTEST_DAYS - 1)
+    world.restart(is_killed=True, days=ATTEST_DAYS - ANSWER_DAYS)
     assert clock_agrees(world)
+    wait_until(lambda: "audit_lapsed" in steps_of(world, asked))
+    wait_until(lambda: "audit_erased" in steps_of(world, answered))
+    assert not world_has_seal(world, answered)
     summary = world.detail(sold.claim_id)
     assert (summary["state"], summary["attest_by"]) == ("granted", due)
     world.restart(is_killed=True, days=1, seconds=61)
@@ -443,6 +455,8 @@ def test_a_deadline_outlives_restarts_and_no_jump_of_the_clock_brings_it_nearer(
     world.restart(is_killed=True, days=-5)
     assert not clock_agrees(world)
     assert state_of(world, sold) == "attestation_overdue"
+    assert world.case(asked)["state"] == "lapsed"
+    assert world.answer(sold, asked, code=2)["error"] in ("audit", "problem")
     world.attest(sold, world.record_of(sold))
     body = sold.shop.read(attestation_file(sold))
     path = f"/v1/claims/{sold.claim_id}/attestations"
