@@ -43,6 +43,9 @@ MAX_OPENING_BYTES = 8 * 2**10
 MAX_PURPOSE = 200
 """Characters of a purpose."""
 
+_MAX_DECOMPOSED = 4 * MAX_PURPOSE
+"""Characters before they are composed: a letter with marks is one of at most four."""
+
 SlotName: TypeAlias = Literal["code", "price", "date", "correction"]
 
 SLOT_OF: Final[Mapping[str, Slot]] = MappingProxyType(
@@ -58,7 +61,8 @@ def normalise_purpose(text: str) -> str:
 
     Raises `StatementError` unless it has 1 to `MAX_PURPOSE` characters, all printable.
     """
-    text = unicodedata.normalize("NFC", text)
+    # Not so long a text: runs of marks take quadratic time to compose.
+    text = unicodedata.normalize("NFC", text) if len(text) <= _MAX_DECOMPOSED else ""
     if not 1 <= len(text) <= MAX_PURPOSE or not text.isprintable():
         raise StatementError(f"purpose: not 1 to {MAX_PURPOSE} printable characters")
     return text

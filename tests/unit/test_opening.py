@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 import json
+import time
+import unicodedata
 from dataclasses import FrozenInstanceError, replace
 from typing import Any
 
@@ -253,6 +255,25 @@ def test_a_line_that_does_not_exist(line: int) -> None:
 def test_a_value_that_has_no_name(names: tuple[str, ...]) -> None:
     with pytest.raises(StatementError, match="reveal: "):
         opened(reveal=names)
+
+
+def test_a_purpose_of_decomposed_letters_may_be_as_long() -> None:
+    """The longest: every letter is made of four characters."""
+    letter = "\u1f82"
+    decomposed = unicodedata.normalize("NFD", letter)
+    assert len(decomposed) == 4
+    assert normalise_purpose(decomposed * 200) == letter * 200
+    with pytest.raises(StatementError, match="purpose: "):
+        normalise_purpose(decomposed * 200 + "a")
+
+
+def test_marks_without_end_are_refused_before_they_are_put_in_order() -> None:
+    """Mutates a purpose that is one in its length: ordering 200,000 marks takes most of a minute."""
+    normalise_purpose("a" + "\u0316\u0301" * 99)
+    start = time.process_time()
+    with pytest.raises(StatementError, match="purpose: "):
+        normalise_purpose("a" + "\u0316\u0301" * 100_000)
+    assert time.process_time() - start < 1
 
 
 @pytest.mark.parametrize("text", ["x", "x" * 200])
