@@ -268,7 +268,7 @@ def test_a_purpose_of_decomposed_letters_may_be_as_long() -> None:
 
 
 def test_marks_without_end_are_refused_before_they_are_put_in_order() -> None:
-    """Mutates a purpose that is one in its length: ordering 200,000 marks takes most of a minute."""
+    """Mutates a good purpose in its length: ordering 200,000 marks takes most of a minute."""
     normalise_purpose("a" + "\u0316\u0301" * 99)
     start = time.process_time()
     with pytest.raises(StatementError, match="purpose: "):
