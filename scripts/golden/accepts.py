@@ -111,6 +111,12 @@ class Accept:
     def claim(self) -> Claim:
         return self.made[0]
 
+    @property
+    def circuit_digest(self) -> bytes:
+        """Of the circuit that its claim is judged by."""
+        compiled, _ = build_instance(self.claim, self.contract, self.table, GENERATORS.group)
+        return compiled.circuit.digest
+
     def vector(self) -> Document:
         """Everything that a verifier is given, and everything that it computes."""
         claim, openings = self.made

@@ -34,8 +34,16 @@ from circuits.signed import SignedDocument, encode_signed, make_signed, signed_d
 from circuits.signing import framed_bytes
 from optician.identity import Identity
 from optician.opening_file import open_line
-from scripts.golden.accepts import GENERATORS, OPTICIANS, Accept, Document
+from scripts.golden.accepts import GENERATORS, NOW, OPTICIANS, Accept, Document
 from scripts.golden.rejects import signed
+from verifier_api.evidence.documents import (
+    Evidence,
+    Record,
+    RecordedAudit,
+    RecordedKey,
+    RecordedPublication,
+    RecordedVerdict,
+)
 
 OF = "equipment"
 LINE = 1
@@ -43,8 +51,10 @@ PARTIES = {
     "publisher": "golden-publisher",
     "attester": "golden-attester",
     "auditor": "golden-auditor",
+    "insurer": "ocam-exemple",
 }
 RECORD_ID = "order-1"
+PUBLISHED = datetime(2020, 6, 1, tzinfo=UTC)
 OPENED = datetime(2020, 11, 2, 9, tzinfo=UTC)
 ANSWERED = datetime(2020, 11, 9, 9, tzinfo=UTC)
 CONCLUDED = datetime(2020, 11, 10, 9, tzinfo=UTC)
@@ -68,6 +78,26 @@ def recipient() -> RecipientKey:
     )
 
 
+def _recorded(publication: Publication) -> RecordedPublication:
+    return RecordedPublication(publication=publication, recorded_at=PUBLISHED)
+
+
+def trust_list() -> Document:
+    """Everybody's key, for whoever judges the golden evidence."""
+    keys = []
+    for role in PARTIES:
+        who = party(role)
+        entry = {
+            "role": role,
+            "party_id": who.optician_id,
+            "public_key": encode_base64url(who.signing_key.public_key().public_bytes_raw()),
+        }
+        if role == "publisher":
+            entry |= {"publishes": ["nomenclature", "contract"]}  # type: ignore[dict-item]
+        keys.append(entry)
+    return {"format_version": 1, "keys": keys}
+
+
 class SignedDocuments:
     """Makes the documents, and rejects of them."""
 
@@ -75,7 +105,7 @@ class SignedDocuments:
         (accept,) = [accept for accept in known if accept.name == OF]
         self._claim, openings = accept.made
         optician = OPTICIANS[0]
-        publisher, attester, auditor = map(party, PARTIES)
+        publisher, attester, auditor, insurer = map(party, PARTIES)
         about = {
             "claim_id": self._claim.claim_id,
             "claim_digest": encode_base64url(claim_digest(self._claim)),
@@ -87,7 +117,7 @@ class SignedDocuments:
             publisher.signing_key,
             **published_facts(accept.contract),
             in_force_from=date(2020, 7, 1),
-            published_at=datetime(2020, 6, 1, tzinfo=UTC),
+            published_at=PUBLISHED,
             publisher_id=publisher.optician_id,
         )
         purpose = attestation_purpose(attester.optician_id, RECORD_ID)
@@ -162,8 +192,68 @@ class SignedDocuments:
             finding_digest=signed_digest(finding),
             concluded_at=CONCLUDED,
         )
-        made = (publication, request, attestation, case, answer, finding, outcome)
-        by = (publisher, optician, attester, auditor, optician, auditor, auditor)
+        table_publication = make_signed(
+            Publication,
+            publisher.signing_key,
+            **published_facts(accept.table),
+            in_force_from=date(2020, 1, 1),
+            published_at=PUBLISHED,
+            publisher_id=publisher.optician_id,
+        )
+        record = make_signed(
+            Record,
+            insurer.signing_key,
+            insurer_id=insurer.optician_id,
+            exported_at=CONCLUDED,
+            claim=self._claim,
+            received_at=NOW,
+            verdict=RecordedVerdict(
+                verdict="granted",
+                reason=None,
+                judged_at=NOW,
+                circuit_digest=encode_base64url(accept.circuit_digest),
+                granted_until=datetime(2021, 1, 4, 9, 30, tzinfo=UTC),
+                state="granted",
+                state_since=NOW,
+            ),
+            contract=accept.contract,
+            contract_publications=(_recorded(publication),),
+            nomenclature_digest=self._claim.nomenclature_digest,
+            nomenclature_publications=(_recorded(table_publication),),
+            optician_keys=(
+                RecordedKey(
+                    **optician.public_entry(),
+                    valid_from=date(2020, 1, 1),
+                    valid_to=date(2029, 12, 31),
+                    registered_at=PUBLISHED,
+                    revoked_at=None,
+                ),
+            ),
+            attestations=(),
+            audit=RecordedAudit(
+                case=case,
+                recorded_at=OPENED,
+                answer=answer,
+                answered_at=ANSWERED,
+                outcome=outcome,
+                concluded_at=CONCLUDED,
+            ),
+        )
+        evidence = make_signed(
+            Evidence,
+            auditor.signing_key,
+            auditor_id=auditor.optician_id,
+            record=record,
+            finding=finding,
+            sealed=None,
+            recipient_key=None,
+            made_at=CONCLUDED,
+        )
+        made: tuple[SignedDocument, ...] = (
+            *(publication, request, attestation, case, answer, finding, outcome),
+            *(record, evidence),
+        )
+        by = (publisher, optician, attester, auditor, optician, auditor, auditor, insurer, auditor)
         self._made: dict[str, tuple[Identity, SignedDocument]] = {
             document.WHAT: (who, document) for who, document in zip(by, made, strict=True)
         }
@@ -174,6 +264,7 @@ class SignedDocuments:
             "of": OF,
             "recipient_key": recipient().encode(),
             "sealed": self.sealed,
+            "trust": trust_list(),
             "accepts": [self._accept(what) for what in self._made],
             "rejects": [reject for what in self._made for reject in self._rejects(what)],
         }

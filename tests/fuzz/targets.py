@@ -92,6 +92,8 @@ from tests.fuzz.mutators import (
 )
 from verifier_api.attester.rules import REQUEST_REASONS, open_request, require_authentic
 from verifier_api.attester.sources import parse_records
+from verifier_api.evidence.check import check_evidence
+from verifier_api.evidence.documents import Evidence
 from verifier_api.judge import REASONS, Judge
 from verifier_api.keys import parse_keys
 from verifier_api.lpp.archive import open_archive
@@ -625,6 +627,23 @@ def _signed_documents() -> Run:
     return read
 
 
+def _evidence() -> Run:
+    """Evidence that was changed does not hold, and no evidence makes its judge fall over."""
+    entries = vector("signed-documents")
+    known = {entry["document"].encode() for entry in entries["accepts"]}
+    trust = parse_trust(json.dumps(entries["trust"]).encode())
+    judged_by = trust, table(SHIPPED_FILE), generators_of(groups()[0])
+
+    def read(data: bytes) -> bool:
+        evidence = decode_signed(Evidence, data)
+        _require(encode_signed(evidence) == data, "evidence has one form")
+        judged = check_evidence(evidence, *judged_by, evidence.made_at)
+        _require(not judged.holds or data in known, "evidence that was changed does not hold")
+        return judged.holds
+
+    return read
+
+
 def _attester() -> Run:
     """The optician himself signs what was changed: the proof in the opening has to stop it."""
     made, key = _signed_golden(AttestationRequest), OPTICIANS[0].signing_key
@@ -818,6 +837,7 @@ ALL_TARGETS: dict[str, Target] = {
         Target("publications", "publications, and whether they count", _publications,
                "publications"),
         Target("signed", "signed documents of every kind", _signed_documents, "signed"),
+        Target("evidence", "evidence, and what it is worth", _evidence, "evidence", largest=32768),
         Target("attester", "requests to an attester, signed after the change", _attester,
                "request"),
         Target("submission", "claims with attestations", _submission, "submission",

@@ -727,6 +727,17 @@ SIGNED_KINDS = {
         "case_id case_digest answer_digest auditor_id cause opening compared_with source salt "
         "found_at",
     ),
+    "record": (
+        b"clairobscur/record/v1",
+        393216,
+        "insurer_id exported_at claim received_at verdict contract contract_publications "
+        "nomenclature_digest nomenclature_publications optician_keys attestations audit",
+    ),
+    "evidence": (
+        b"clairobscur/evidence/v1",
+        491520,
+        "auditor_id record finding sealed recipient_key made_at",
+    ),
 }
 
 

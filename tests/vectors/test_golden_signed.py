@@ -37,9 +37,12 @@ from circuits.signed import (
     verify_signed,
 )
 from circuits.signing import framed_bytes, public_key_of
+from circuits.trust import parse_trust
 from scripts import make_golden
 from tests.support import claims as samples
 from tests.support import independent_verifier as independent
+from verifier_api.evidence.check import check_evidence
+from verifier_api.evidence.documents import Evidence, Record
 from verifier_api.openings import verify_line_opening
 from zk.errors import EncodingError, ProofRejected, StatementError
 
@@ -49,6 +52,7 @@ MODELS: dict[str, type[SignedDocument]] = {
     for model in (
         *(Publication, AttestationRequest, Attestation),
         *(AuditCase, AuditAnswer, AuditOutcome, Finding),
+        *(Record, Evidence),
     )
 }
 
@@ -127,6 +131,17 @@ def test_the_documents_fit_one_another() -> None:
     purpose = attestation_purpose(request.attester_id, request.record_id)
     values = verify_line_opening(samples.generators(), claim(), request.opening, purpose)
     assert values.names == ("code",)
+
+
+def test_the_evidence_holds_and_shows_what_was_found() -> None:
+    trust = parse_trust(json.dumps(STORED["trust"]).encode())
+    evidence = golden("evidence")
+    assert evidence.record == golden("record")
+    judged = check_evidence(
+        evidence, trust, samples.nomenclature(), samples.generators(), evidence.made_at
+    )
+    assert [point.name for point in judged.points if not point.is_ok] == []
+    assert (judged.holds, judged.shows, judged.insurer) == (True, "consistent", "agrees")
 
 
 def test_the_openings_proofs_hold_for_the_independent_verifier() -> None:
