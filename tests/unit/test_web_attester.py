@@ -16,8 +16,10 @@ from starlette.testclient import TestClient
 
 from circuits.attestation import MAX_REQUEST_BYTES, Attestation, AttestationRequest
 from circuits.signed import decode_signed, encode_signed
+from tests.support import claims as samples
 from tests.support.laboratory import (
     OTHER_OPTICIAN,
+    RECORD,
     Lab,
     pair_of_claims,
     request_for,
@@ -28,7 +30,13 @@ from tests.support.web import captured_log, log_lines
 from verifier_api.attester.rules import Record
 from verifier_api.attester.sources import RecordFault, SourceError
 from verifier_api.store.database import StorageError
-from verifier_api.web.attester import IN_WORK, AttesterSettings, make_app, tell_fault
+from verifier_api.web.attester import (
+    IN_WORK,
+    IN_WORK_OF_ONE,
+    AttesterSettings,
+    make_app,
+    tell_fault,
+)
 from verifier_api.web.edge import SECURITY_HEADERS
 from verifier_api.web.problems import PROBLEMS
 
@@ -130,7 +138,9 @@ def test_what_is_no_request(
 
 def test_another_form_of_a_good_request_is_malformed(client: TestClient) -> None:
     told = problem(post(client, b" " + encode_signed(request_for(ONE))), 400, "malformed")
-    assert told["detail"] == "attestation request: not in canonical form (RFC 8785)"
+    assert told["detail"] == (
+        "attestation request: not in canonical form (RFC 8785): take it just as it was made"
+    )
 
 
 @pytest.mark.parametrize(
@@ -279,6 +289,44 @@ def test_many_who_ask_how_he_is_are_answered_by_one_look(
     assert looks == 1
     assert client.get("/healthz").status_code == 200
     assert looks == 2
+
+
+class _Waiting(_Failing):
+    """Look-ups wait, but for one record."""
+
+    def __init__(self) -> None:
+        self.go_on = threading.Event()
+        self.waiting = 0
+
+    def find(self, record_id: str) -> Record | None:
+        if record_id == RECORD:
+            self.waiting += 1
+            assert self.go_on.wait(10)
+        return None
+
+
+def test_one_optician_whose_look_ups_are_slow_keeps_no_other_waiting(
+    tmp_path: Path, log: io.StringIO
+) -> None:
+    """The accept are as many at once as one may have; one more is put off."""
+    records = _Waiting()
+    lab = Lab(tmp_path, row(ONE[1]), records=records)
+    other = samples.identity(OTHER_OPTICIAN)
+    sale = samples.sample_sale("equipment", claim_id="other-shop")
+    theirs = request_for(samples.claim_of(sale, by=other), record_id="ORDER-1", by=other)
+    with (
+        TestClient(make_app(lab.attester, AttesterSettings())) as client,
+        ThreadPoolExecutor(IN_WORK_OF_ONE) as threads,
+    ):
+        asked = [threads.submit(post, client, request_for(ONE)) for _ in range(IN_WORK_OF_ONE)]
+        while records.waiting < IN_WORK_OF_ONE:
+            time.sleep(0.01)
+        problem(post(client, request_for(ONE)), 429, "too_many_at_once")
+        told = problem(post(client, theirs), 422, "attestation_refused")
+        assert told["reason"] == "record_unknown"
+        records.go_on.set()
+        for done in asked:
+            problem(done.result(), 422, "attestation_refused")
 
 
 def test_nothing_of_a_record_is_logged(client: TestClient, log: io.StringIO) -> None:

@@ -36,6 +36,9 @@ THREADS = 4
 IN_WORK = 64
 """So many requests wait or are in work; more get 503."""
 
+IN_WORK_OF_ONE = THREADS - 1
+"""So many of one optician: however slow his look-ups are, others find a thread."""
+
 RETRY_AFTER_SECONDS = 2
 
 router = APIRouter()
@@ -62,7 +65,7 @@ class _Parts:
     def __init__(self, attester: Attester, settings: AttesterSettings) -> None:
         self.attester = attester
         self.settings = settings
-        self.limits = TokenLimits(settings.rate_per_second, settings.rate_burst, IN_WORK)
+        self.limits = TokenLimits(settings.rate_per_second, settings.rate_burst, IN_WORK_OF_ONE)
         self._threads = ThreadPoolExecutor(THREADS, "attester")
         self._in_work = 0
         self._look: asyncio.Future[dict[str, bool]] | None = None
