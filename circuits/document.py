@@ -76,7 +76,9 @@ def parse_document(
         problems = describe_problems(error)
     else:
         if is_canonical and canonical_bytes(parsed.model_dump(mode="json")) != data:
-            raise EncodingError(f"{what}: not in canonical form (RFC 8785)")
+            raise EncodingError(
+                f"{what}: not in canonical form (RFC 8785): take it just as it was made"
+            )
         return parsed
     # Raised out here, the refusal has no context: pydantic's error holds the whole input.
     raise StatementError(f"{what}: {problems}")

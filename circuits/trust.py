@@ -32,7 +32,7 @@ PARTY_ROLES: Final[tuple[PartyRole, ...]] = get_args(PartyRole)
 Published: TypeAlias = Literal["nomenclature", "contract"]
 
 TRUST_REASONS = {
-    "key_unknown": "the key that signed is not among those relied upon for this",
+    "key_unknown": "the key that signed is not in the trust list for this party in this role",
     "key_not_valid": "the key that signed was not valid at that time",
     "key_revoked": "the key that signed had been revoked by then",
     "signature_invalid": "the signature does not cover this document",

@@ -12,8 +12,9 @@ import typer
 
 from console.inputs import STANDARD, read_input
 from console.outputs import check_files, write_output
-from console.running import CommandError, UsageError
+from console.running import CommandError, UsageError, plain
 from optician.sending import (
+    ATTESTER,
     DEFAULT_RETRIES,
     DEFAULT_TIMEOUT,
     ClaimFile,
@@ -28,14 +29,16 @@ from optician.sending import (
     _read_key,
     _service,
     _written_lines,
+    missing_text,
     telling_faults,
 )
-from optician.terminal import AsJson, Force, Lang, blaming, reporting_to
+from optician.terminal import AsJson, Force, Lang, Terminal, blaming, reporting_to
 from zk.errors import ProofRejected, ZkError
 
 if TYPE_CHECKING:
     from circuits.attestation import Attestation, AttestationRequest
     from circuits.trust import Trust
+    from optician.answers import AttestationAnswer
 
 PATH = "/v1/attestations"
 REVEALED = ("code", "code,price")
@@ -106,7 +109,7 @@ def attest(
                 now,
                 generators,
             )
-        with telling_faults(terminal, "attester_"):
+        with telling_faults(terminal, ATTESTER):
             attestation = _ask(request, attester_url, retries, timeout)
         try:
             require_asked_for(attestation, request, now, trust)
@@ -142,9 +145,18 @@ def attest(
                 ),
                 terminal.named("valid_until", _moment(attestation.expires_at)),
                 *_written_lines(terminal, out),
+                *([] if answer is None else _taken_lines(terminal, answer)),
             ],
             is_output_taken=out == STANDARD,
         )
+
+
+def _taken_lines(terminal: Terminal, answer: AttestationAnswer) -> list[str]:
+    """That the insurer has it, and what he still waits for."""
+    missing = [
+        plain(terminal.named("to_attest", missing_text(terminal, duty))) for duty in answer.missing
+    ]
+    return [terminal.say("attestation_taken"), *(missing or [terminal.say("nothing_to_attest")])]
 
 
 def _ask(

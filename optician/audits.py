@@ -14,6 +14,7 @@ import typer
 
 from console.inputs import check_inputs, read_input
 from console.running import new_app, plain
+from optician.messages import AUDIT_WORDS, in_language
 from optician.sending import (
     DEFAULT_RETRIES,
     DEFAULT_TIMEOUT,
@@ -31,6 +32,7 @@ from optician.terminal import AsJson, Lang, Terminal, blaming, reporting_to
 from zk.errors import EncodingError, ProofRejected, StatementError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from datetime import datetime
 
     from circuits.audit import AuditCase, AuditReply
@@ -87,10 +89,14 @@ def show(
             case = client.audit(case_id)
         with blaming("answer"):
             read_case(case, case_id)
-        history = [f"{_moment(event.at)}  {event.kind}  {event.actor}" for event in case.history]
+        history = [
+            f"{_moment(event.at)}  {_word(terminal, event.kind)}  {event.actor}"
+            for event in case.history
+        ]
         told = _case_lines(terminal, case)
         if case.outcome is not None:
-            told.append(terminal.named("audit_outcome", f"{case.outcome} ({case.cause})"))
+            outcome = f"{_word(terminal, case.outcome)} ({case.cause})"
+            told.append(terminal.named("audit_outcome", outcome))
         told += [f"{terminal.say('history')}{terminal.mark(':')}".rstrip()]
         terminal.report(
             _facts(case) | {"warnings": terminal.warnings},
@@ -100,9 +106,10 @@ def show(
 
 
 def _line(terminal: Terminal, case: AuditSummary) -> str:
-    about = f"{case.claim_id}, {terminal.say('line')} {case.line}: {', '.join(case.slots)}"
+    about = f"{case.claim_id}, {terminal.say('line')} {case.line}"
     until = f"{terminal.say('answer_by')} {_moment(case.answer_by)}"
-    return f"{_state(terminal, case.state)}  {case.case_id}  {about}; {until}"
+    text = f"{about}{terminal.mark(':')}{_slots(terminal, case.slots)}{terminal.mark(';')}{until}"
+    return f"{_state(terminal, case.state)}  {case.case_id}  {text}"
 
 
 def _case_lines(terminal: Terminal, case: AuditSummary) -> list[str]:
@@ -111,7 +118,7 @@ def _case_lines(terminal: Terminal, case: AuditSummary) -> list[str]:
         f"{case.claim_id}, {terminal.say('line')} {case.line}",
         terminal.named("auditor", case.auditor_id),
         terminal.named("ground", case.ground),
-        terminal.named("asked_for", ", ".join(case.slots)),
+        terminal.named("asked_for", _slots(terminal, case.slots)),
         f"{terminal.say('answer_by')} {_moment(case.answer_by)}",
         f"{terminal.say('erase_at')} {_moment(case.erase_at)}",
     ]
@@ -120,6 +127,16 @@ def _case_lines(terminal: Terminal, case: AuditSummary) -> list[str]:
 def _state(terminal: Terminal, state: str) -> str:
     """A case's state in words; a newer service may know more of them."""
     return terminal.say(f"audit_{state}") if state in _STATES else state
+
+
+def _word(terminal: Terminal, name: str) -> str:
+    """A word of the service's in the optician's language; a newer service may know more."""
+    texts = AUDIT_WORDS.get(name)
+    return name if texts is None else in_language(texts, terminal.language)
+
+
+def _slots(terminal: Terminal, slots: Iterable[str]) -> str:
+    return ", ".join(_word(terminal, slot) for slot in slots)
 
 
 _STATES = ("open", "answered", "refused", "lapsed", "concluded")
@@ -177,7 +194,7 @@ def answer(
                     terminal.named("audit_answer_taken", case_id),
                     terminal.named("auditor", case.auditor_id),
                     terminal.named("ground", case.ground),
-                    terminal.named("reveals", ", ".join(case.slots)),
+                    terminal.named("reveals", _slots(terminal, case.slots)),
                     terminal.say("sealed"),
                 ]
             ],

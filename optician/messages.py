@@ -40,20 +40,20 @@ MESSAGES: Final[dict[str, tuple[str, str]]] = {
     "problem": ("the insurer's service refuses", "le service de l'assureur refuse"),
     "attester_unreachable": (
         "the attester does not answer; the same command again does no harm",
-        "le tiers ne répond pas ; relancer la même commande est sans risque",
+        "le tiers attestant ne répond pas ; relancer la même commande est sans risque",
     ),
     "attester_answer": (
         "what answers there is no attester, or not as it should",
         "ce qui répond n'est pas un tiers attestant, ou pas comme il le devrait",
     ),
-    "attester_problem": ("the attester refuses", "le tiers refuse"),
+    "attester_problem": ("the attester refuses", "le tiers attestant refuse"),
     "notice": (
         "the notice does not fit the claim",
         "l'avis ne correspond pas à la demande",
     ),
     "attestation": (
         "what the attester gave is not what was asked for",
-        "ce que le tiers a donné n'est pas ce qui était demandé",
+        "ce que le tiers attestant a donné n'est pas ce qui était demandé",
     ),
     "unpublished": (
         "nobody on your trust list has published it, so nothing was proved",
@@ -141,6 +141,12 @@ MESSAGES: Final[dict[str, tuple[str, str]]] = {
     "audit_lapsed": ("lapsed", "échu"),
     "audit_concluded": ("concluded", "clos"),
     "no_audits": ("no audits", "aucun audit"),
+    "attestation_taken": ("the insurer has taken it", "l'assureur l'a reçue"),
+    "nothing_to_attest": ("nothing more to attest", "plus rien à faire attester"),
+    "attest_how": (
+        "`optician status` tells which lines and by whom, `optician attest` asks",
+        "`optician status` dit quelles lignes et par qui, `optician attest` demande",
+    ),
     "auditor": ("auditor", "auditeur"),
     "ground": ("ground", "motif"),
     "asked_for": ("asked for", "demandé"),
@@ -496,8 +502,8 @@ ATTESTATION_PROBLEMS: Final[dict[str, tuple[str, str]]] = {
         "le contrat ne demande rien à ce tiers pour cette ligne",
     ),
     "key_unknown": (
-        "the insurer does not know the attester's key",
-        "l'assureur ne connaît pas la clé du tiers",
+        "the insurer does not rely on the attester's key: tell the insurer",
+        "l'assureur ne se fie pas à la clé du tiers : prévenez l'assureur",
     ),
     "key_not_valid": (
         "the attester's key is not valid: ask the attester again",
@@ -544,6 +550,15 @@ ATTESTATION_PROBLEMS: Final[dict[str, tuple[str, str]]] = {
 }
 """By the reason of the problem "attestation_refused"."""
 
+ATTESTER_PROBLEMS: Final[dict[str, tuple[str, str]]] = dict.fromkeys(
+    ("not_found", "method_not_allowed", "token_missing", "token_invalid"),
+    (
+        "no attester answers at this address: check --attester-url",
+        "aucun tiers attestant ne répond à cette adresse : vérifiez --attester-url",
+    ),
+)
+"""By the code of a problem that no attester has where it is asked for an attestation."""
+
 
 AUDIT_PROBLEMS: Final[dict[str, tuple[str, str]]] = {
     "optician_unknown": (
@@ -568,6 +583,33 @@ AUDIT_PROBLEMS: Final[dict[str, tuple[str, str]]] = {
     ),
 }
 """By the reason of the problem "audit_refused", for whoever answers."""
+
+
+AUDIT_WORDS: Final[dict[str, tuple[str, str]]] = {
+    # what is asked for
+    "code": ("code", "code"),
+    "price": ("price", "prix"),
+    "date": ("date", "date"),
+    "correction": ("correction", "correction"),
+    # how it ended
+    "consistent": ("consistent", "cohérent"),
+    "inconsistent": ("inconsistent", "incohérent"),
+    "unanswered": ("unanswered", "sans réponse"),
+    # what has happened
+    "audit_opened": ("opened", "ouvert"),
+    "audit_seen": ("seen by you", "vu par vous"),
+    "audit_answered": ("answered", "réponse donnée"),
+    "audit_refused": ("refused", "refus donné"),
+    "audit_lapsed": ("lapsed", "échu"),
+    "audit_sealed_read": ("the auditor fetched the answer", "l'auditeur a pris la réponse"),
+    "evidence_read": (
+        "the insurer's signed record was fetched",
+        "le relevé signé de l'assureur a été pris",
+    ),
+    "audit_concluded": ("concluded", "clos"),
+    "audit_erased": ("the answer was erased", "la réponse a été effacée"),
+}
+"""Words of an audit, as the service has them; a newer service may know more."""
 
 
 def say(key: str, language: Language) -> str:

@@ -20,6 +20,7 @@ from console.outputs import check_files, is_readable_by_others, write_output
 from console.running import CommandError, UsageError, plain
 from optician.messages import (
     ATTESTATION_PROBLEMS,
+    ATTESTER_PROBLEMS,
     AUDIT_PROBLEMS,
     NEXT_STEPS,
     NO_NEXT_STEP,
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from circuits.attestation import Attestation
     from circuits.claim import Claim, ClaimAmounts
     from console.answers import Titles
-    from optician.answers import Amounts, ClaimAnswer, VerdictAnswer
+    from optician.answers import Amounts, ClaimAnswer, MissingAttestation, VerdictAnswer
     from optician.client import ServiceClient, ServiceProblem
     from optician.identity import Identity
 
@@ -119,6 +120,7 @@ def _verdict_lines(terminal: Terminal, verdict: VerdictAnswer) -> list[str]:
         ]
         if verdict.attest_by is not None:
             lines.append(f"{terminal.say('attest_by')} {_moment(verdict.attest_by)}")
+            lines.append(terminal.named("to_do", terminal.say("attest_how")))
     elif verdict.reason is not None:
         titles = verdict.reason_titles
         title = _in_language(terminal, titles) if titles is not None else verdict.reason
@@ -168,10 +170,15 @@ def _missing_lines(terminal: Terminal, claim: ClaimAnswer) -> list[str]:
     lines = [f"{terminal.say('attest_by')} {_moment(claim.attest_by)}"]
     for duty in claim.attestations.due:
         if duty.met_by is None and duty.due_at is not None:
-            told = f"{terminal.say('line')} {duty.line}, {', '.join(duty.slots)}, "
-            told += f"{' / '.join(duty.attesters)}, {_moment(duty.due_at)}"
-            lines.append(terminal.named("to_attest", told))
+            lines.append(terminal.named("to_attest", missing_text(terminal, duty)))
     return lines
+
+
+def missing_text(terminal: Terminal, missing: MissingAttestation) -> str:
+    """Line, slots, attesters and, if there is one, the last instant."""
+    told = f"{terminal.say('line')} {missing.line}, {', '.join(missing.slots)}, "
+    told += " / ".join(missing.attesters)
+    return told if missing.due_at is None else f"{told}, {_moment(missing.due_at)}"
 
 
 _SUMMARY = (
@@ -457,6 +464,10 @@ def _service(
         yield client
 
 
+ATTESTER = "attester_"
+"""Before the kind of an error of the attester's service."""
+
+
 @contextmanager
 def telling_faults(terminal: Terminal, prefix: str = "") -> Iterator[None]:
     """What goes wrong with a service is a `CommandError`; ``prefix`` is set before its kind where
@@ -477,7 +488,7 @@ def telling_faults(terminal: Terminal, prefix: str = "") -> Iterator[None]:
     except ServiceAnswerInvalid as error:
         raise CommandError(f"{prefix}answer", str(error)) from None
     except ServiceProblem as error:
-        raise CommandError(f"{prefix}problem", _told(terminal, error)) from None
+        raise CommandError(f"{prefix}problem", _told(terminal, error, prefix)) from None
 
 
 _BY_REASON = {
@@ -487,7 +498,7 @@ _BY_REASON = {
 }
 
 
-def _told(terminal: Terminal, problem: ServiceProblem) -> str:
+def _told(terminal: Terminal, problem: ServiceProblem, prefix: str) -> str:
     """What a refusal means for whoever sits at the command line, then what the service says."""
     terminal.problem = {
         "code": problem.code,
@@ -497,6 +508,8 @@ def _told(terminal: Terminal, problem: ServiceProblem) -> str:
         "request_id": problem.request_id,
     }
     meaning = PROBLEMS.get(problem.code)
+    if prefix == ATTESTER and problem.code in ATTESTER_PROBLEMS:
+        meaning = ATTESTER_PROBLEMS[problem.code]
     by_reason = _BY_REASON.get(problem.code, {})
     if problem.reason in by_reason:
         meaning = by_reason[problem.reason]

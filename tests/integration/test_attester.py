@@ -30,6 +30,7 @@ from optician.claiming import Openings
 from optician.identity import Identity
 from tests.support import canned_service
 from tests.support import claims as samples
+from tests.support import service_answers as canned
 from tests.support.canned_service import Canned
 from tests.support.commands import ROOT, Console, Done
 from tests.support.ending import ending_with_us
@@ -69,7 +70,7 @@ class World:
             self.secrets += map(str, secrets_of(openings, line))
         return row(openings, optician_id="shop-1", record_id=f"order-{name}")
 
-    def start(self) -> str:
+    def start(self, records: str = "csv:records.csv") -> str:
         """A process of the attester's; its address."""
         number = len(self.processes)
         out = self.lab / f"stdout-{number}"
@@ -81,7 +82,7 @@ class World:
                     *("-", str(self.trap.file), "-"),
                     *("verifier_api", "attester", "serve", "--key", "attester.key"),
                     *("--opticians", str(self.console.folder / "keys.json"), "--port", "0"),
-                    *("--records", "csv:records.csv", "--json"),
+                    *("--records", records, "--json"),
                 ],
                 stdin=subprocess.DEVNULL,
                 stdout=stdout,
@@ -387,7 +388,22 @@ def test_an_attestation_is_sent_to_the_insurer_who_is_shown_no_code(world: World
         "attest_by": None,
         "missing": [],
     }
+    missing = {"line": 2, "attesters": [ATTESTER], "slots": ["code"]}
+    due = missing | {"due_at": "2020-11-05T09:30:00Z"}
     with canned_service.serving() as insurer:
+        for left, words in (([due], "line 2, code"), ([], "nothing more to attest")):
+            insurer.tell(Canned.of(answer | {"missing": left}))
+            shown = ("--to", insurer.url, "--token-file", "token", "--reveal", "code,price")
+            done = world.attest(url, "one", f"told-{len(left)}.json", *shown)
+            assert done.code == 0, done.err
+            assert "the insurer has taken it" in done.out
+            assert words in done.out
+        # Who names the insurer's service as the attester's is told which option is wrong.
+        insurer.tell(Canned.of(canned.problem("not_found", 404), 404))
+        done = world.attest(insurer.url, "one", "none.json", "--lang", "fr")
+        assert "aucun tiers attestant ne répond à cette adresse" in done.err
+        assert "--attester-url" in done.err
+        insurer.seen.clear()
         insurer.tell(Canned.of(answer))
         sent = ("--to", insurer.url, "--token-file", "token")
         assert world.good(url, "one", "sent.json", *sent) == given
@@ -430,6 +446,13 @@ def test_the_attester_does_not_start_with_what_it_cannot_use(
     assert done.code == 2
     assert words in done.err
     assert not [text for text in ("pass-WORD-93", "7654321") if text in done.err]
+
+
+def test_a_database_that_is_not_there_at_the_start_is_told(world: World) -> None:
+    world.start("sql:sqlite:///none.db#orders")
+    (told,) = (world.lab / "stderr-0").read_text().splitlines()
+    assert json.loads(told)["event"] == "not usable"
+    assert json.loads(told)["detail"] == "the records cannot be asked now"
 
 
 # -- records of a PostgreSQL --------------------------------------------------------------------

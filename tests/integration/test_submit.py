@@ -106,6 +106,7 @@ def test_attestations_go_with_a_claim(shop: Console, service: CannedService, cla
     done = ask(shop, service, "submit", *names)
     assert (done.code, done.err) == (0, "")
     assert "have it attested by 2021-01-04 09:30 UTC" in done.out.splitlines()
+    assert "`optician attest` asks" in done.out
     sent = decode_submission(service.seen[-1].body)
     assert (sent.claim, list(sent.attestations)) == (claim, given)
 

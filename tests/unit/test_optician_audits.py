@@ -263,7 +263,7 @@ def test_lists_and_cases_are_shown_in_both_languages(
     done = console.optician("audits", "list", "--to", service.url)
     assert done.out.startswith("open  case-1  audited-claim, line 1: code, price; answer by ")
     done = console.optician("audits", "list", "--to", service.url, "--lang", "fr")
-    assert done.out.startswith("ouvert  case-1  audited-claim, ligne 1")
+    assert done.out.startswith("ouvert  case-1  audited-claim, ligne 1 : code, prix ; répondre ")
     service.tell(Canned.of({"audits": [], "next": None}))
     assert console.optician("audits", "list", "--to", service.url).out == "no audits\n"
     service.tell(
@@ -273,7 +273,9 @@ def test_lists_and_cases_are_shown_in_both_languages(
     assert done.code == 0
     for text in ("clos", "auditeur : auditor-1", "motif : price_moved_to_lenses", "historique :"):
         assert text in done.out
-    assert "audit_opened  token-1" in done.out
+    assert "ouvert  token-1" in done.out
+    assert "demandé : code, prix" in done.out
+    assert "conclusion : cohérent (as_recorded)" in done.out
 
 
 def test_a_refusal_is_sent_with_its_reason(console: Console, service: CannedService) -> None:

@@ -137,7 +137,7 @@ def parse_records(data: bytes) -> dict[str, Record]:
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError:
-        raise EncodingError("records: not UTF-8") from None
+        raise EncodingError("records: not UTF-8: save it as CSV in UTF-8, with commas") from None
     if not text.endswith("\n"):
         raise EncodingError("records: the last line has no end, so the file may not be whole")
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
@@ -168,7 +168,7 @@ def _heading(row: list[str]) -> list[str]:
     if not _NEEDED <= set(names) <= set(COLUMNS) or len(set(names)) != len(names):
         raise EncodingError(
             "records: the first line must name record_id, optician_id and code, and may name "
-            "price_cents and quantity, each once and nothing else"
+            "price_cents and quantity, separated by commas, each once and nothing else"
         )
     return names
 

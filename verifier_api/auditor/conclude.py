@@ -235,7 +235,9 @@ def make_finding(
         cause: Cause = "opening_invalid"
     else:
         if not compared_with or source is None:
-            raise StatementError("finding: say what the papers have, and what papers they are")
+            raise StatementError(
+                "finding: say what the papers have (--papers) and what papers they are (--source)"
+            )
         if not set(compared_with) <= set(case.slots):
             raise StatementError("finding: a value is compared that was not asked for")
         differing = differing_slots(opened.opening, compared_with)

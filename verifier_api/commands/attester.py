@@ -86,6 +86,8 @@ def serve(
             shown = f"[{address[0]}]" if ":" in address[0] else address[0]
             url = f"http://{shown}:{address[1]}"
             configure_logs()
+            if not attester.records.is_current():  # a database that may yet come
+                tell_fault("the records cannot be asked now")
 
             def when_ready() -> None:
                 attester_id = attester.party.party_id
