@@ -280,7 +280,8 @@ def _connect(path: str) -> socket.socket:
 
 
 def _end_with_parent() -> None:
-    ctypes.CDLL(None).prctl(_SET_DEATH_SIGNAL, signal.SIGKILL)
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_SET_DEATH_SIGNAL, signal.SIGKILL)
 
 
 def _run(command: Any, arguments: Sequence[str], order: dict[str, Any]) -> dict[str, Any]:
