@@ -483,12 +483,14 @@ ATTESTATION_PROBLEMS: Final[dict[str, tuple[str, str]]] = {
         "le tiers compare aussi le prix : redemandez avec --reveal code,price",
     ),
     "code_differs": (
-        "the claim's line has another code than the attester's record",
-        "la ligne de la demande a un autre code que l'enregistrement du tiers",
+        "the claim's line has another code than the attester's record: check --line and --record",
+        "la ligne de la demande a un autre code que l'enregistrement du tiers : vérifiez --line "
+        "et --record",
     ),
     "price_differs": (
-        "the claim's line has another price than the attester's record",
-        "la ligne de la demande a un autre prix que l'enregistrement du tiers",
+        "the claim's line has another price than the attester's record: check --line and --record",
+        "la ligne de la demande a un autre prix que l'enregistrement du tiers : vérifiez --line "
+        "et --record",
     ),
     "record_used_up": (
         "everything in this record stands behind other lines already; if one of their claims was "

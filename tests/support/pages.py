@@ -17,6 +17,10 @@ from tests.support.commands import ROOT
 PORT = 8765
 """Of the service in every page."""
 
+ATTESTER_PORT = 8766
+
+MARK = "-- block"
+
 MISSING = [name for name in ("bash", "curl") if not shutil.which(name)]
 
 
@@ -30,14 +34,16 @@ def free_port() -> int:
 def run_shell(script: str, folder: Path, seconds: float = 120) -> tuple[int, str]:
     """Exit code and output of ``script`` in bash, in a folder that has examples and tables.
 
-    The service listens on a free port in place of `PORT`; the output has `PORT` again. Whatever the
-    script leaves running is ended.
+    The services listen on free ports in place of `PORT` and `ATTESTER_PORT`; the output has these
+    again. Whatever the script leaves running is ended.
     """
-    port = free_port()
+    ports = {PORT: free_port(), ATTESTER_PORT: free_port()}
     for name in ("examples", "circuits"):
         (folder / name).symlink_to(ROOT / name, target_is_directory=True)
-    script = script.replace(f"127.0.0.1:{PORT}", f"127.0.0.1:{port}")
-    script = re.sub(r"^verifier serve\b", f"verifier serve --port {port}", script, flags=re.M)
+    for shown, port in ports.items():
+        script = script.replace(f"127.0.0.1:{shown}", f"127.0.0.1:{port}")
+    for command, shown in (("verifier serve", PORT), ("verifier attester serve", ATTESTER_PORT)):
+        script = re.sub(rf"^{command}\b", f"{command} --port {ports[shown]}", script, flags=re.M)
     search = [str(Path(sys.executable).parent), "/usr/local/bin", "/usr/bin", "/bin"]
     output = folder / "shell.out"
     with output.open("wb") as file:
@@ -56,4 +62,30 @@ def run_shell(script: str, folder: Path, seconds: float = 120) -> tuple[int, str
             with contextlib.suppress(ProcessLookupError):  # nothing is left
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
-    return code, output.read_text(encoding="utf-8").replace(f":{port}", f":{PORT}")
+    written = output.read_text(encoding="utf-8")
+    for shown, port in ports.items():
+        written = written.replace(f":{port}", f":{shown}")
+    return code, written
+
+
+def shape(text: str) -> str:
+    """What is the same each time: without ids, keys, days and instants."""
+    text = re.sub(r"\d{4}-\d\d-\d\d(T\d\d:\d\d:\d\dZ| \d\d:\d\d UTC)", "INSTANT", text)
+    text = re.sub(r"expires \d{4}-\d\d-\d\d", "expires DAY", text)
+    text = re.sub(r"\b[0-9a-f]{32}\b|\b[0-9a-f]{16}\b", "ID", text)
+    text = re.sub(r"(?<![\w-])[\w-]{43}(?![\w-])", "DIGEST", text)
+    return "\n".join(line.rstrip() for line in text.strip().splitlines())
+
+
+def require_walk(page: Path, folder: Path, least: int) -> None:
+    """The commands of a page, at least so many blocks, do in one shell what it shows of them."""
+    text = page.read_text(encoding="utf-8")
+    steps = re.findall(r"```sh\n(.*?)```\n(?:```text\n(.*?)```)?", text, re.DOTALL)
+    script = ""
+    for number, (commands, _) in enumerate(steps):
+        script += f"echo; echo '{MARK} {number}'\n{commands}"
+    _, written = run_shell(script, folder)
+    told = re.split(rf"\n?{MARK} \d+\n", written)[1:]
+    assert len(told) == len(steps) >= least, written
+    for (commands, shown), output in zip(steps, told, strict=True):
+        assert shape(output) == shape(shown), commands
