@@ -288,7 +288,7 @@ WORDS: Final[dict[str, tuple[str, str]]] = {
     "audit.intro": (
         "Months later an auditor needs [secret]code and price[/] of the right lens, not the eye "
         "behind it. The shop opens that line in part, for this purpose: “{purpose}”.",
-        "Des mois plus tard, un contrôleur a besoin [secret]du code et du prix[/] du verre droit, "
+        "Des mois plus tard, un auditeur a besoin [secret]du code et du prix[/] du verre droit, "
         "pas de l'œil. Le magasin ouvre cette ligne en partie, pour ce motif : « {purpose} ».",
     ),
     "audit.purpose": ("audit 42, right lens", "contrôle 42, verre droit"),
@@ -296,7 +296,7 @@ WORDS: Final[dict[str, tuple[str, str]]] = {
     "audit.learns": (
         "The auditor learns code [secret]{code}[/] and price [secret]{price}[/]; the correction "
         "stays sealed.",
-        "Le contrôleur apprend le code [secret]{code}[/] et le prix [secret]{price}[/] ; la "
+        "L'auditeur apprend le code [secret]{code}[/] et le prix [secret]{price}[/] ; la "
         "correction reste scellée.",
     ),
     "audit.true": ("as opened", "telle qu'ouverte"),
@@ -311,7 +311,7 @@ WORDS: Final[dict[str, tuple[str, str]]] = {
         "can ask to see one value of one line. The insurer still sees neither.",
         "Une preuve vaut pour tout code de la classe : un verre jamais fabriqué en a un aussi. Un "
         "contrat peut donc exiger que quelqu'un qui connaît le vrai code confirme le sceau, et un "
-        "contrôleur peut demander à voir une valeur d'une ligne. L'assureur ne voit toujours ni "
+        "auditeur peut demander à voir une valeur d'une ligne. L'assureur ne voit toujours ni "
         "l'un ni l'autre.",
     ),
     "trust.set_up": (
@@ -344,7 +344,7 @@ WORDS: Final[dict[str, tuple[str, str]]] = {
         "[secret]{ordered}[/]. The shop's answer was sealed to the auditor's key for this case; "
         "the insurer passed it on and cannot read it.",
         "[bad]incohérent[/] : scellé et signé [secret]{sealed}[/], commandé [secret]{ordered}[/]. "
-        "La réponse du magasin était scellée pour la clé du contrôleur, propre à ce dossier ; "
+        "La réponse du magasin était scellée pour la clé de l'auditeur, propre à ce dossier ; "
         "l'assureur l'a transmise sans pouvoir la lire.",
     ),
     "trust.evidence": (
