@@ -14,6 +14,7 @@ from __future__ import annotations
 import atexit
 import base64
 import ctypes
+import gc
 import importlib
 import io
 import json
@@ -228,6 +229,8 @@ def main() -> None:
     """See module docstring."""
     prepare("-", "-")
     _load()
+    gc.collect()
+    gc.freeze()  # forks need not look through what is there already
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody asks how an office ended
     for line in sys.stdin.buffer:
         if os.fork() == 0:
@@ -245,12 +248,15 @@ def _load() -> None:
         for found in pkgutil.walk_packages(package.__path__, f"{name}."):
             if not any(part in found.name for part in left_out):
                 importlib.import_module(found.name)
-    from circuits.nomenclature import load_shipped
-    from zk.backends import load_group
-    from zk.generators import generators_of
+    from tests.support import claims
 
-    load_shipped()
-    generators_of(load_group())
+    # Generators with their tables, and circuits.
+    sale = claims.sample_sale("line")
+    claim, openings = claims.claim_of(sale)
+    assert claims.judge().judge(claim).is_accepted
+    from optician.opening_file import open_line
+
+    open_line(openings, 1, ["code", "price"], "warming up", claims.generators())
 
 
 def _serve(address: str, folder: str, module: str, clock: str, trap: str) -> None:
