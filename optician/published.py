@@ -26,7 +26,10 @@ from console.inputs import read_input
 from console.running import CommandError, UsageError
 from zk.errors import ProofRejected
 
-NONE_OF_IT = "there is no publication of it"
+NONE_OF_IT = (
+    "there is no publication of it in --publications; `optician fetch --publications` gets what "
+    "the insurer has"
+)
 LATER = "it is published for later dates of service only"
 
 

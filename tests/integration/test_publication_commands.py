@@ -203,7 +203,7 @@ def test_what_is_not_published(publisher: Console) -> None:
         (("contract", CONTRACT), "publisher.key", "2020-06-30", "usage", "not within"),
         (("contract", CONTRACT), "publisher.key", "1/7/2020", "usage", "not a date"),
         (("contract", CONTRACT), "auditor.key", "2020-07-01", "key", "not of role publisher"),
-        (("contract", CONTRACT), "trust.json", "2020-07-01", "unreadable", "key file: "),
+        (("contract", CONTRACT), "trust.json", "2020-07-01", "unreadable", "`verifier keygen`"),
         (("contract", CONTRACT), "missing.key", "2020-07-01", "file", "missing.key"),
     ]
     for document, key, day, kind, problem in cases:
@@ -398,7 +398,7 @@ def test_a_sale_is_proved_by_what_is_published(shop: Console) -> None:
         ((), (), "contract: there is no publication of it"),
         ((), PUBLISHED[2:], "contract: there is no publication of it"),
         ((), PUBLISHED[:2], "nomenclature: there is no publication of it"),
-        (("publisher-2",), PUBLISHED, "contract: the key that signed is not among those"),
+        (("publisher-2",), PUBLISHED, "contract: the key that signed is not in the trust list"),
     ],
 )
 def test_nothing_unpublished_is_proved_by(

@@ -81,14 +81,24 @@ def read_contract(name: str) -> Contract:
 
 
 def read_party(name: str, role: PartyRole) -> Party:
-    """The party in a secret key file. Raises `CommandError` if it is of another role; a file that
-    others can read is told on standard error."""
+    """The party in a secret key file. Raises `CommandError` if it is none, or of another role; a
+    file that others can read is told on standard error."""
     from console.outputs import is_readable_by_others
     from verifier_api.parties import MAX_PARTY_BYTES, Party
+    from zk.errors import EncodingError, StatementError
 
-    party = Party.parse(read_input(name, MAX_PARTY_BYTES))
+    try:
+        party = Party.parse(read_input(name, MAX_PARTY_BYTES))
+    except (EncodingError, StatementError) as error:
+        detail = str(error).removeprefix("key file: ")
+        told = f"key file: not as `verifier keygen` makes it: {detail}"
+        raise CommandError("unreadable", told) from None
     if party.role != role:
-        raise CommandError("key", f"the key is not of role {role}")
+        raise CommandError(
+            "key",
+            f"the key is of role {party.role}, not of role {role}: `verifier keygen {role}` makes "
+            "one",
+        )
     if is_readable_by_others(name):
         print("warning: the key file can be read by others on this machine", file=sys.stderr)
     return party
