@@ -175,6 +175,7 @@ MESSAGES: Final[dict[str, tuple[str, str]]] = {
     "publications": ("publications", "publications"),
     "attested": ("attested", "attesté"),
     "attested_by": ("by", "par"),
+    "nth_attestation": ("attestation no.", "attestation n°"),
     "valid_until": ("valid until", "valable jusqu'au"),
     "fetched": ("fetched and its digest checked", "téléchargé, empreinte vérifiée"),
 }

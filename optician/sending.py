@@ -9,7 +9,8 @@ in the shop. What the service says in words is shown, and never acted upon.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -518,9 +519,21 @@ def _told(terminal: Terminal, problem: ServiceProblem, prefix: str) -> str:
     else:  # a newer service has problems that this program does not know
         parts = [problem.code, problem.titles[terminal.language], problem.detail]
     detail = ": ".join(part for part in parts if part)
+    if problem.code == "attestation_refused" and (where := _numbered(terminal, problem.places)):
+        detail += f", {where}"
     if problem.request_id is not None:
         detail += f" ({terminal.say('request')} {problem.request_id})"
     return detail
+
+
+_NUMBERED = re.compile(r"(line|attestation)s\.([0-9]{1,3})", re.ASCII)
+
+
+def _numbered(terminal: Terminal, places: Sequence[str]) -> str:
+    """The lines or attestations among the places at fault, counted from 1 as people do."""
+    found = [place for text in places if (place := _NUMBERED.fullmatch(text))]
+    words = {"line": terminal.say("line"), "attestation": terminal.say("nth_attestation")}
+    return ", ".join(f"{words[place[1]]} {int(place[2]) + 1}" for place in found)
 
 
 # -- words ------------------------------------------------------------------------------------

@@ -313,6 +313,21 @@ def test_every_problem_is_explained_in_both_languages(
         assert len(done.err.splitlines()) == 1
 
 
+def test_lines_and_attestations_at_fault_are_numbered_from_one(
+    shop: Console, service: CannedService
+) -> None:
+    for reason, places, words in (
+        ("attestation_missing", ["lines.0", "lines.2"], ", ligne 1, ligne 3 (requête"),
+        ("key_unknown", ["attestations.1"], ", attestation n° 2 (requête"),
+        ("attestation_late", ["other", "lines.x", "lines.0.more"], "in detail (requête"),
+    ):
+        told = canned.problem("attestation_refused", 422, reason=reason, places=places)
+        service.tell(Canned.of(told, 422))
+        done = ask(shop, service, "submit", "--lang", "fr")
+        assert done.code == 2
+        assert words in done.err
+
+
 def test_a_problem_as_json(shop: Console, service: CannedService) -> None:
     told = canned.problem("fields_invalid", 422, places=["lines.0"], reason="more")
     service.tell(Canned.of(told, 422))
