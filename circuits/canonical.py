@@ -80,7 +80,7 @@ def parse_json_strict(data: bytes, *, max_bytes: int, what: str) -> Any:
     (these last with line and column).
     """
     if len(data) > max_bytes:
-        raise EncodingError(f"{what}: {len(data)} bytes, more than the {max_bytes} allowed")
+        raise EncodingError(f"{what}: more than the {max_bytes} bytes allowed")
     if data.startswith(_BYTE_ORDER_MARK):
         raise EncodingError(f"{what}: starts with a byte order mark")
     if _nesting(data) > MAX_NESTING:
