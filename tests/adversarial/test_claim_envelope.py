@@ -644,9 +644,9 @@ def test_a_claim_over_the_size_limit_is_refused_before_it_is_read() -> None:
     padded = b" " * (MAX_CLAIM_BYTES - len(text)) + text
     with pytest.raises(EncodingError, match="not in canonical form"):
         decode_claim(padded)
-    with pytest.raises(EncodingError, match="more than the 32768 allowed"):
+    with pytest.raises(EncodingError, match="more than the 32768 bytes allowed"):
         decode_claim(b" " + padded)
-    with pytest.raises(EncodingError, match="more than the 32768 allowed"):
+    with pytest.raises(EncodingError, match="more than the 32768 bytes allowed"):
         decode_claim(b"[" * 10**7)
 
 
