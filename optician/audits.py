@@ -8,7 +8,7 @@ that nobody on the way reads them.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -164,6 +164,8 @@ def answer(
 ) -> None:
     """Open the values that are asked for, sealed to the auditor alone, and send them.
 
+    The same command again does no harm: what was answered stays as it was.
+
     Refused are: a case that no auditor on your trust list has signed, one about another claim or
     line than your openings have, and one whose time has passed.
     """
@@ -182,12 +184,17 @@ def answer(
         with _service(terminal, to, token_file, retries, timeout) as client:
             now = _now()
             with blaming("audit"):
-                case = read_case(client.audit(case_id), case_id)
-                require_answerable(case, openings, trust, now)
-                reply = make_reply(case, openings, identity, generators, now)
-            taken = client.answer_audit(case_id, reply)
+                shown = client.audit(case_id)
+                case = read_case(shown, case_id)
+                taken: AuditSummary = shown
+                reply = None
+                if not is_answered(shown, case, identity, "opening"):
+                    require_answerable(case, openings, trust, now)
+                    reply = make_reply(case, openings, identity, generators, now)
+            if reply is not None:
+                taken = client.answer_audit(case_id, reply)
         terminal.report(
-            _facts(taken) | {"reveals": list(case.slots), "warnings": terminal.warnings},
+            _summary(taken) | {"reveals": list(case.slots), "warnings": terminal.warnings},
             [
                 plain(line)
                 for line in [
@@ -220,12 +227,15 @@ def refuse(
         identity = _read_key(terminal, key_file)
         with _service(terminal, to, token_file, retries, timeout) as client:
             with blaming("audit"):
-                case = read_case(client.audit(case_id), case_id)
+                shown = client.audit(case_id)
+                case = read_case(shown, case_id)
             with blaming("argument"):
                 reply = make_refusal(case, reason, identity, _now())
-            taken = client.answer_audit(case_id, reply)
+            taken: AuditSummary = shown
+            if not is_answered(shown, case, identity, "refusal", reply.answer.reason):
+                taken = client.answer_audit(case_id, reply)
         terminal.report(
-            _facts(taken) | {"reason": reply.answer.reason, "warnings": terminal.warnings},
+            _summary(taken) | {"reason": reply.answer.reason, "warnings": terminal.warnings},
             [plain(terminal.named("audit_refusal_taken", case_id))],
             is_output_taken=False,
         )
@@ -257,6 +267,39 @@ def read_case(shown: AuditDetail, case_id: str) -> AuditCase:
 
 
 _TOLD = ("claim_id", "line", "slots", "ground", "auditor_id", "answer_by", "erase_at")
+
+
+def is_answered(
+    shown: AuditDetail,
+    case: AuditCase,
+    identity: Identity,
+    kind: Literal["opening", "refusal"],
+    reason: str | None = None,
+) -> bool:
+    """Whether the service has an answer of that kind to this very case, signed with one's own key:
+    a command that was given before and is given again, after a connection that broke."""
+    from circuits.audit import AuditAnswer
+    from circuits.canonical import canonical_bytes
+    from circuits.signed import decode_signed, signed_digest, verify_signed
+
+    if shown.answer is None:
+        return False
+    try:
+        given = decode_signed(AuditAnswer, canonical_bytes(shown.answer))
+        verify_signed(given, identity.signing_key.public_key())
+    except (EncodingError, StatementError, ProofRejected):
+        return False
+    is_same = given.case_digest == signed_digest(case) and given.answer == kind
+    return is_same and given.reason == reason
+
+
+def _summary(case: AuditSummary) -> dict[str, Any]:
+    """What a listing tells of the case."""
+    from optician.answers import AuditSummary
+
+    return {
+        name: value for name, value in _facts(case).items() if name in AuditSummary.model_fields
+    }
 
 
 def require_answerable(case: AuditCase, openings: Openings, trust: Trust, now: datetime) -> None:

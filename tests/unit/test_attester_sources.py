@@ -380,3 +380,45 @@ def test_what_is_no_source_is_refused_without_repeating_it(text: str) -> None:
     with pytest.raises(StatementError) as refusal:
         open_source(text)
     assert PASSWORD not in str(refusal.value)
+
+
+class OwnRecords:
+    """A source that somebody else wrote."""
+
+    def find(self, record_id: str) -> Record | None:
+        return Record(record_id, "shop-1", CODE, None, 1)
+
+    def is_current(self) -> bool:
+        return True
+
+    def close(self) -> None:
+        pass
+
+
+def fails() -> OwnRecords:
+    raise ValueError(PASSWORD)
+
+
+def test_a_source_of_ones_own_is_plugged_in() -> None:
+    source = open_source(f"python:{__name__}:OwnRecords")
+    found = source.find("R-9")
+    assert found is not None
+    assert (found.record_id, found.code) == ("R-9", CODE)
+
+
+@pytest.mark.parametrize(
+    "text", ["", ":", "no_such_module:f", f"{__name__}:nothing", f"{__name__}:fails", "os:getcwd"]
+)
+def test_what_makes_no_source_is_refused(text: str) -> None:
+    with pytest.raises(StatementError, match="python:MODULE:FUNCTION cannot be used") as refusal:
+        open_source(f"python:{text}")
+    assert PASSWORD not in f"{refusal.value!r} {refusal.value.__context__!r}"
+
+
+def test_semicolons_of_french_spreadsheets_are_read() -> None:
+    with_commas = f"record_id,optician_id,code,price_cents\nR-1,shop-1,{CODE},{PRICE}\n"
+    with_semicolons = with_commas.replace(",", ";").replace("\n", "\r\n")
+    assert parse_records(with_semicolons.encode("utf-8-sig")) == parse_records(with_commas.encode())
+    mixed = with_commas.replace(",", ";", 3)
+    with pytest.raises(StatementError, match="4 columns expected"):
+        parse_records(mixed.encode())

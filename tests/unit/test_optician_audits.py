@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -180,6 +180,19 @@ def current_case(**changes: Any) -> AuditCase:
     return bundles.make_case(**times | changes)
 
 
+def answered(
+    case: AuditCase, kind: Literal["opening", "refusal"], by: Identity | None = None
+) -> dict[str, Any]:
+    """An answer as the service shows it, by default the optician's own."""
+    identity = by or bundles.optician()
+    if kind == "refusal":
+        reply = make_refusal(case, "no papers", identity, datetime.now(UTC).replace(microsecond=0))
+    else:
+        now = datetime.now(UTC).replace(microsecond=0)
+        reply = make_reply(case, bundles.claim()[1], identity, samples.generators(), now)
+    return reply.answer.model_dump(mode="json")
+
+
 ANSWER = ("--openings", "openings.json", "--key", "shop.key", "--trust", "trust.json")
 
 
@@ -200,6 +213,57 @@ def test_what_is_sent_is_the_sealed_answer(console: Console, service: CannedServ
     code = str(bundles.true_values()["code"])
     assert code.encode() not in service.seen[-1].body
     assert code not in done.out
+
+
+@pytest.mark.parametrize("is_late", [False, True])
+def test_what_was_answered_is_not_answered_again(
+    console: Console, service: CannedService, is_late: bool
+) -> None:
+    now = datetime.now(UTC).replace(microsecond=0)
+    times = {"opened_at": now - timedelta(days=20), "answer_by": now - timedelta(days=1)}
+    case = current_case(**times if is_late else {})
+    known = answered(case, "opening")
+    service.tell(Canned.of(canned.audit_detail(case, "answered") | {"answer": known}))
+    done = console.optician("audits", "answer", "case-1", *ANSWER, "--to", service.url, "--json")
+    assert done.code == 0
+    facts = json.loads(done.out)
+    assert (facts["state"], facts["reveals"]) == ("answered", ["code", "price"])
+    assert facts.keys() >= {"case_id", "warnings"}
+    assert not facts.keys() & {"case", "answer", "history"}
+    assert [seen.line for seen in service.seen] == ["GET /v1/audits/case-1"]
+
+
+def test_a_refusal_is_not_sent_again_and_another_is(
+    console: Console, service: CannedService
+) -> None:
+    case = current_case()
+    known = canned.audit_detail(case, "refused") | {"answer": answered(case, "refusal")}
+    service.tell(Canned.of(known), Canned.of(known), Canned.of(known, 201))
+    command = ("audits", "refuse", "case-1", "--key", "shop.key", "--to", service.url, "--reason")
+    assert console.optician(*command, "no papers").code == 0
+    assert len(service.seen) == 1
+    assert console.optician(*command, "another reason").code == 0
+    assert [seen.line for seen in service.seen][2] == "POST /v1/audits/case-1/answer"
+
+
+@pytest.mark.parametrize("what", ["other key", "other case", "refusal", "signature", "nonsense"])
+def test_an_answer_that_is_not_ones_own_counts_for_nothing(
+    console: Console, service: CannedService, what: str
+) -> None:
+    case = current_case()
+    known = answered(case, "refusal" if what == "refusal" else "opening")
+    if what == "other key":
+        known = answered(case, "opening", Identity.generate(bundles.optician().optician_id))
+    elif what == "other case":
+        known = answered(current_case(ground="fictitious_supplement"), "opening")
+    elif what == "signature":
+        known |= {"answered_at": "2020-10-06T00:00:00Z"}
+    elif what == "nonsense":
+        known = {"answer": "opening"}
+    detail = canned.audit_detail(case, "answered") | {"answer": known}
+    service.tell(Canned.of(detail), Canned.of(canned.audit_detail(case, "answered"), 201))
+    console.optician("audits", "answer", "case-1", *ANSWER, "--to", service.url)
+    assert service.seen[-1].line == "POST /v1/audits/case-1/answer"
 
 
 REFUSED: dict[str, tuple[dict[str, Any], tuple[str, ...], str]] = {

@@ -1,13 +1,15 @@
-"""Where an attester's records come from: a CSV file, or a table or view of a database.
+"""Where an attester's records come from: a CSV file, a table or view of a database, or code of the
+attester's own that implements `RecordSource`.
 
-Both have the columns ``record_id``, ``optician_id``, ``code``, ``price_cents`` (empty or NULL where
-the record has no price) and ``quantity`` (1 if not given). Neither is ever written. What is wrong
-with a record is told by number and field, never by value.
+File and table have the columns ``record_id``, ``optician_id``, ``code``, ``price_cents`` (empty or
+NULL where the record has no price) and ``quantity`` (1 if not given). Neither is ever written. What
+is wrong with a record is told by number and field, never by value.
 """
 
 from __future__ import annotations
 
 import csv
+import importlib
 import io
 import re
 from collections.abc import Mapping
@@ -36,6 +38,7 @@ _NEEDED = frozenset(COLUMNS[:3])
 
 CSV_PREFIX = "csv:"
 SQL_PREFIX = "sql:"
+PYTHON_PREFIX = "python:"
 POOL_SIZE = 4
 WAIT_SECONDS = 10
 """For a connection to the database, and for one that is free."""
@@ -130,17 +133,20 @@ def _record_of(row: Mapping[str, Any]) -> Record:
 def parse_records(data: bytes) -> dict[str, Record]:
     """The records of a CSV file in UTF-8, by number.
 
-    The first line names the columns, in any order. A file that does not end with a line end is
+    The first line names the columns, in any order, with commas or with semicolons, as all others
+    then. A file that does not end with a line end is
     still being written. Raises `EncodingError` for what is no such CSV, and `StatementError` naming
     the bad rows (by the number of their last line) and their fields.
     """
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError:
-        raise EncodingError("records: not UTF-8: save it as CSV in UTF-8, with commas") from None
+        raise EncodingError("records: not UTF-8: save it as CSV in UTF-8") from None
     if not text.endswith("\n"):
         raise EncodingError("records: the last line has no end, so the file may not be whole")
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    is_french = ";" in text.partition("\n")[0]  # as spreadsheets write there
+    delimiter = ";" if is_french else ","
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     names: list[str] | None = None
     found: dict[str, Record] = {}
     problems: list[str] = []
@@ -168,7 +174,8 @@ def _heading(row: list[str]) -> list[str]:
     if not _NEEDED <= set(names) <= set(COLUMNS) or len(set(names)) != len(names):
         raise EncodingError(
             "records: the first line must name record_id, optician_id and code, and may name "
-            "price_cents and quantity, separated by commas, each once and nothing else"
+            "price_cents and quantity, separated by commas or by semicolons, each once and "
+            "nothing else"
         )
     return names
 
@@ -309,7 +316,8 @@ def _only_read(connection: Connection) -> None:
 
 
 def open_source(text: str, tell: Tell = lambda _: None) -> RecordSource:
-    """``csv:FILE`` or ``sql:URL#TABLE``.
+    """``csv:FILE``, ``sql:URL#TABLE``, or ``python:MODULE:FUNCTION`` for a function without
+    arguments, importable here, that makes a `RecordSource`.
 
     Raises `StatementError` without repeating it (a URL may hold a password), and for a file
     `OSError` or as `parse_records`.
@@ -319,4 +327,19 @@ def open_source(text: str, tell: Tell = lambda _: None) -> RecordSource:
     url, mark, name = text.removeprefix(SQL_PREFIX).rpartition("#")
     if text.startswith(SQL_PREFIX) and mark:
         return SqlRecords(url, name)
-    raise StatementError("records: csv:FILE or sql:URL#TABLE expected")
+    if text.startswith(PYTHON_PREFIX):
+        return _own_source(text.removeprefix(PYTHON_PREFIX))
+    raise StatementError("records: csv:FILE, sql:URL#TABLE or python:MODULE:FUNCTION expected")
+
+
+def _own_source(text: str) -> RecordSource:
+    module, _, name = text.partition(":")
+    try:
+        made: RecordSource = getattr(importlib.import_module(module), name)()
+    except Exception as error:  # it is somebody else's code
+        fault = type(error).__name__
+    else:
+        if all(callable(getattr(made, part, None)) for part in ("find", "is_current", "close")):
+            return made
+        fault = "it makes no RecordSource"
+    raise StatementError(f"records: python:MODULE:FUNCTION cannot be used ({fault})")

@@ -51,8 +51,8 @@ def serve(
         typer.Option(
             envvar=RECORDS_VARIABLE,
             metavar="SOURCE",
-            help="csv:FILE or sql:URL#TABLE. A password in it can be read by others on this "
-            "machine: better in the environment variable.",
+            help="csv:FILE, sql:URL#TABLE or python:MODULE:FUNCTION. A password in it can be read "
+            "by others on this machine: better in the environment variable.",
         ),
     ],
     ledger_file: LedgerFile = DEFAULT_LEDGER,
