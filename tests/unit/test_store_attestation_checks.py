@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -9,12 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
 from circuits.attestation import Attestation, Duty
 from circuits.canonical import canonical_bytes
 from circuits.claim import Claim, encode_instant
 from circuits.contract import Contract
-from circuits.signed import signed_digest
+from circuits.signed import encode_signed, signed_digest
 from tests.support import attesting, records
 from tests.support.attesting import LAB, OTHER_LAB, TRUST, attestation, rule
 from tests.support.records import INSTANT, NOW
@@ -27,6 +29,7 @@ from verifier_api.service.recording import record_claims
 from verifier_api.store import claims as store
 from verifier_api.store.checks import check_database
 from verifier_api.store.database import Database
+from verifier_api.store.schema import attestations
 
 BOTH = (LAB, OTHER_LAB)
 CONTRACT = records.contract(
@@ -317,6 +320,26 @@ def test_each_corruption_is_named(database: Database, name: str) -> None:
     told = str(problems)
     assert signed_digest(MADE["later"]) not in told
     assert MADE["later"].record not in told
+
+
+def test_an_attestation_of_another_claim_with_that_id_is_named(database: Database) -> None:
+    """Mutates the digest of the claim in an attestation that is in order."""
+    made = MADE["later"]
+    other = made.model_copy(update={"claim_digest": "A" * 43})
+    values = {
+        "document": encode_signed(other),
+        "digest": signed_digest(other),
+        "answer": json.dumps({"attestation_digest": signed_digest(other)}),
+    }
+    before = check_database(database)["problems"]
+    assert before == []
+    with database.engine.connect() as connection:
+        connection.exec_driver_sql("PRAGMA foreign_keys=OFF")
+        query = update(attestations).where(attestations.c.digest == signed_digest(made))
+        assert connection.execute(query.values(values)).rowcount == 1
+        connection.exec_driver_sql("PRAGMA foreign_keys=ON")
+    problems = [entry["problem"] for entry in check_database(database)["problems"]]
+    assert "an attestation is of no line of the claim" in problems
 
 
 def test_without_the_contract_only_its_rules_are_not_looked_at(database: Database) -> None:
