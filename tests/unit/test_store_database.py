@@ -248,10 +248,11 @@ def test_an_upgrade_from_the_first_schema_keeps_everything_and_names_the_circuit
     database.dispose()
 
 
-def test_several_processes_may_upgrade_at_once(tmp_path: Path) -> None:
+@pytest.mark.parametrize("_time", range(6))
+def test_several_processes_may_upgrade_at_once(tmp_path: Path, _time: int) -> None:
     url = sqlite_url(tmp_path / "new.db")
     failures: list[Exception] = []
-    start = threading.Barrier(4)
+    start = threading.Barrier(6)
 
     def upgrade() -> None:
         database = Database(url)
@@ -262,7 +263,7 @@ def test_several_processes_may_upgrade_at_once(tmp_path: Path) -> None:
             failures.append(error)
         database.dispose()
 
-    threads = [threading.Thread(target=upgrade) for _ in range(4)]
+    threads = [threading.Thread(target=upgrade) for _ in range(6)]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import re
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.resources import files
@@ -32,6 +33,7 @@ SQLITE = "sqlite"
 POSTGRESQL = "postgresql"
 
 SQLITE_BUSY_SECONDS = 20
+SQLITE_RETRY_SECONDS = 0.01
 SQLITE_CACHE_KIB = 32 * 2**10
 SQLITE_CHECKPOINT_PAGES = 4000
 SQLITE_FORGET_MS = 200
@@ -217,7 +219,7 @@ def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
     # Transactions are begun by us, so that reads do not take the writer's lock.
     connection.isolation_level = None
     cursor = connection.cursor()
-    cursor.execute("PRAGMA journal_mode=WAL")
+    _switch_to_wal(cursor)
     cursor.execute("PRAGMA synchronous=FULL")
     cursor.execute("PRAGMA foreign_keys=ON")
     # What is erased is overwritten in the file, not merely given free.
@@ -225,6 +227,21 @@ def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
     cursor.execute(f"PRAGMA cache_size=-{SQLITE_CACHE_KIB}")
     cursor.execute(f"PRAGMA wal_autocheckpoint={SQLITE_CHECKPOINT_PAGES}")
     cursor.close()
+
+
+def _switch_to_wal(cursor: sqlite3.Cursor) -> None:
+    """The log of a new file: the one switch for which SQLite does not wait while another process,
+    which may be making the same file, holds a lock."""
+    end = time.monotonic() + SQLITE_BUSY_SECONDS
+    while True:
+        try:
+            cursor.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > end:
+                raise
+            time.sleep(SQLITE_RETRY_SECONDS)
+        else:
+            return
 
 
 def _prepare_postgresql(connection: psycopg.Connection[Any], _record: object) -> None:
