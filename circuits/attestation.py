@@ -20,7 +20,7 @@ from typing import Annotated, ClassVar, TypeAlias
 
 from pydantic import AfterValidator, Field, model_validator
 
-from circuits.canonical import canonical_bytes, decode_base64url, encode_base64url
+from circuits.canonical import canonical_bytes, encode_base64url
 from circuits.claim import (
     MAX_CLAIM_BYTES,
     MAX_LINES,
@@ -31,13 +31,13 @@ from circuits.claim import (
     claim_digest,
 )
 from circuits.contract import AttestationRule, AttestedSlot, Contract
-from circuits.document import Identifier, StrictDocument, parse_document
+from circuits.document import Identifier, StrictDocument, base64url_of, parse_document
 from circuits.equipment import possible_lenses
 from circuits.nomenclature import Nomenclature
 from circuits.opening import MAX_OPENING_BYTES, LineOpening
 from circuits.signed import SignedDocument
 from circuits.trust import Trust
-from zk.errors import EncodingError, ProofRejected
+from zk.errors import ProofRejected
 
 MAX_ATTESTATION_BYTES = 4096
 MAX_REQUEST_BYTES = MAX_OPENING_BYTES + 4096
@@ -65,23 +65,13 @@ ATTESTATION_REASONS = {
 """Reason codes, stable, with what they mean. The last three need the insurer's records."""
 
 
-def _require_reference(text: str) -> str:
-    try:
-        size = len(decode_base64url(text))
-    except EncodingError:
-        raise ValueError("not canonical base64url") from None
-    if size != REFERENCE_BYTES:
-        raise ValueError(f"not {REFERENCE_BYTES} bytes")
-    return text
-
-
 def _require_slot_order(slots: tuple[str, ...]) -> tuple[str, ...]:
     if tuple(sorted(set(slots))) != slots:
         raise ValueError("slots: each once, code before price")
     return slots
 
 
-RecordReference: TypeAlias = Annotated[str, AfterValidator(_require_reference)]
+RecordReference: TypeAlias = Annotated[str, base64url_of(REFERENCE_BYTES)]
 Slots: TypeAlias = Annotated[
     tuple[AttestedSlot, ...],
     Field(min_length=1, max_length=2),

@@ -21,7 +21,7 @@ from pydantic import AfterValidator, Field, model_validator
 from circuits.canonical import canonical_bytes, decode_base64url, encode_base64url
 from circuits.claim import MAX_LINES, Claim, Digest, EncodedPoint, Instant, claim_digest
 from circuits.contract import Contract
-from circuits.document import Identifier, StrictDocument, parse_document
+from circuits.document import Identifier, StrictDocument, base64url_of, parse_document
 from circuits.opening import (
     LineOpening,
     SlotName,
@@ -31,7 +31,7 @@ from circuits.opening import (
 )
 from circuits.sealing import MAX_SEALED_BYTES, RECIPIENT_BYTES, RecipientKey, seal, unseal
 from circuits.signed import SignedDocument, signed_digest
-from zk.errors import EncodingError, ProofRejected, StatementError
+from zk.errors import ProofRejected, StatementError
 
 MAX_CASE_BYTES = 8 * 2**10
 MAX_ANSWER_BYTES = 4096
@@ -84,26 +84,6 @@ AUDIT_REASONS = {
 """Reason codes, stable, with what they mean."""
 
 
-def _require_recipient_size(text: str) -> str:
-    try:
-        size = len(decode_base64url(text))
-    except EncodingError:
-        raise ValueError("not canonical base64url") from None
-    if size != RECIPIENT_BYTES:
-        raise ValueError(f"not {RECIPIENT_BYTES} bytes")
-    return text
-
-
-def _require_sealed(text: str) -> str:
-    try:
-        size = len(decode_base64url(text))
-    except EncodingError:
-        raise ValueError("not canonical base64url") from None
-    if not 1 <= size <= MAX_SEALED_BYTES:
-        raise ValueError(f"not 1 to {MAX_SEALED_BYTES} bytes")
-    return text
-
-
 def _require_words(text: str) -> str:
     try:
         normal = normalise_purpose(text)
@@ -123,8 +103,8 @@ def _require_slots(slots: tuple[SlotName, ...]) -> tuple[SlotName, ...]:
 AskedSlots: TypeAlias = Annotated[
     tuple[SlotName, ...], Field(min_length=1, max_length=4), AfterValidator(_require_slots)
 ]
-Recipient: TypeAlias = Annotated[str, AfterValidator(_require_recipient_size)]
-Sealed: TypeAlias = Annotated[str, AfterValidator(_require_sealed)]
+Recipient: TypeAlias = Annotated[str, base64url_of(RECIPIENT_BYTES)]
+Sealed: TypeAlias = Annotated[str, base64url_of(1, MAX_SEALED_BYTES)]
 Words: TypeAlias = Annotated[str, AfterValidator(_require_words)]
 
 

@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from typing import Annotated, Any, TypeAlias
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer
+from pydantic import BeforeValidator, Field, PlainSerializer
 
 from circuits.canonical import (
     canonical_bytes,
@@ -33,13 +33,14 @@ from circuits.document import (
     Identifier,
     IsoDate,
     StrictDocument,
+    base64url_of,
     form,
     parse_document,
 )
 from circuits.nomenclature import Nomenclature, PriceClass
 from circuits.signing import framed_bytes, sign_document, verify_document_signature
 from circuits.statements import compile_statement, require_ground_allowed
-from zk.errors import EncodingError, StatementError
+from zk.errors import StatementError
 from zk.group import Group
 from zk.instance import Instance
 
@@ -75,26 +76,9 @@ def encode_instant(instant: datetime) -> str:
     return instant.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="seconds") + "Z"
 
 
-def _binary(size: int | None) -> Any:
-    """base64url text of exactly ``size`` bytes, or of 1 to `MAX_PROOF_BYTES`; kept as text."""
-
-    def check(text: str) -> str:
-        try:
-            data = decode_base64url(text)
-        except EncodingError:
-            raise ValueError("not canonical base64url") from None
-        if size is not None and len(data) != size:
-            raise ValueError(f"not {size} bytes")
-        if not 1 <= len(data) <= MAX_PROOF_BYTES:
-            raise ValueError(f"not 1 to {MAX_PROOF_BYTES} bytes")
-        return text
-
-    return AfterValidator(check)
-
-
-Digest: TypeAlias = Annotated[str, _binary(DIGEST_BYTES)]
-EncodedPoint: TypeAlias = Annotated[str, _binary(POINT_BYTES)]
-Signature: TypeAlias = Annotated[str, _binary(SIGNATURE_BYTES)]
+Digest: TypeAlias = Annotated[str, base64url_of(DIGEST_BYTES)]
+EncodedPoint: TypeAlias = Annotated[str, base64url_of(POINT_BYTES)]
+Signature: TypeAlias = Annotated[str, base64url_of(SIGNATURE_BYTES)]
 Instant: TypeAlias = Annotated[
     datetime, BeforeValidator(_decode_instant), PlainSerializer(encode_instant, when_used="json")
 ]
@@ -167,7 +151,7 @@ class Claim(ClaimBody):
     """A whole claim. ``proof`` is `zk.encoding.encode_proof`, ``signature`` Ed25519 of
     `signed_bytes`."""
 
-    proof: Annotated[str, _binary(None)]
+    proof: Annotated[str, base64url_of(1, MAX_PROOF_BYTES)]
     signature: Signature
 
     def proof_bytes(self) -> bytes:

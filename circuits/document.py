@@ -13,7 +13,12 @@ from typing import Annotated, Any, TypeAlias, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from circuits.canonical import canonical_bytes, is_field_name, parse_json_strict
+from circuits.canonical import (
+    canonical_bytes,
+    decode_base64url,
+    is_field_name,
+    parse_json_strict,
+)
 from circuits.nomenclature import CLASS_PATTERN
 from zk.errors import EncodingError, StatementError
 
@@ -120,6 +125,22 @@ def form(pattern: str, words: str) -> AfterValidator:
 
     def check(text: str) -> str:
         if not compiled.fullmatch(text):
+            raise ValueError(words)
+        return text
+
+    return AfterValidator(check)
+
+
+def base64url_of(least: int, most: int | None = None) -> AfterValidator:
+    """Text in base64url of ``least`` to ``most`` bytes, or of exactly ``least``; kept as text."""
+    words = f"not {least} bytes" if most is None else f"not {least} to {most} bytes"
+
+    def check(text: str) -> str:
+        try:
+            size = len(decode_base64url(text))
+        except EncodingError:
+            raise ValueError("not canonical base64url") from None
+        if not least <= size <= (least if most is None else most):
             raise ValueError(words)
         return text
 

@@ -30,6 +30,7 @@ from circuits.document import (
     MAX_PRICE_CENTS,
     Identifier,
     StrictDocument,
+    base64url_of,
     describe_problems,
     parse_document,
 )
@@ -83,16 +84,6 @@ def _require_purpose(text: str) -> str:
     return text
 
 
-def _require_proof(text: str) -> str:
-    try:
-        size = len(decode_base64url(text))
-    except EncodingError:
-        raise ValueError("not canonical base64url") from None
-    if not 1 <= size <= _MAX_OPENING_PROOF_BYTES:
-        raise ValueError(f"not 1 to {_MAX_OPENING_PROOF_BYTES} bytes")
-    return text
-
-
 _Value: TypeAlias = Annotated[int, Field(ge=0, le=MAX_INTEGER)]
 
 
@@ -105,7 +96,7 @@ class LineOpening(StrictDocument):
     commitment: EncodedPoint
     purpose: Annotated[str, AfterValidator(_require_purpose)]
     revealed: Annotated[dict[SlotName, _Value], Field(min_length=1, repr=False)]
-    proof: Annotated[str, AfterValidator(_require_proof)]
+    proof: Annotated[str, base64url_of(1, _MAX_OPENING_PROOF_BYTES)]
 
     def partial_opening(self) -> PartialOpening:
         """The same for `zk.commitment.verify_partial_opening`."""
