@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Request
@@ -20,7 +19,7 @@ from verifier_api.service.access import Principal
 from verifier_api.service.audits import CaseState
 from verifier_api.store.audits import CaseFilter
 from verifier_api.web import examples, schemas
-from verifier_api.web.bodies import read_body, refusal_of
+from verifier_api.web.bodies import read_body
 from verifier_api.web.claims import MAX_PAGE, ClaimId
 from verifier_api.web.routing import (
     ANYBODY,
@@ -28,11 +27,11 @@ from verifier_api.web.routing import (
     PartsHere,
     about,
     allow,
+    answer_of,
     answers,
     body_of,
     json_response,
 )
-from zk.errors import EncodingError, StatementError
 
 router = APIRouter(prefix="/v1")
 
@@ -60,7 +59,7 @@ async def open_case(
     not have been refused or cancelled; what becomes of it later ends no audit. The same bytes get
     the same answer."""
     data = await read_body(request, MAX_CASE_BYTES, parts.settings.body_seconds)
-    return await _answer(parts.service.audits.open(data, principal), data)
+    return await answer_of(parts.service.audits.open(data, principal), data)
 
 
 @router.get(
@@ -123,7 +122,7 @@ async def answer(
     back with them."""
     data = await read_body(request, MAX_REPLY_BYTES, parts.settings.body_seconds)
     with about(request, case_id=case_id):
-        return await _answer(parts.service.audits.answer(case_id, data, principal), data)
+        return await answer_of(parts.service.audits.answer(case_id, data, principal), data)
 
 
 @router.get(
@@ -168,7 +167,7 @@ async def conclude(
     passed. The same bytes get the same answer."""
     data = await read_body(request, MAX_OUTCOME_BYTES, parts.settings.body_seconds)
     with about(request, case_id=case_id):
-        return await _answer(parts.service.audits.conclude(case_id, data, principal), data)
+        return await answer_of(parts.service.audits.conclude(case_id, data, principal), data)
 
 
 @router.get(
@@ -198,10 +197,3 @@ async def evidence(
     with about(request, claim_id=claim_id):
         data = await parts.service.audits.record(claim_id, case_id, principal)
     return Response(data, media_type="application/json")
-
-
-async def _answer(taken: Awaitable[str], data: bytes) -> Response:
-    try:
-        return json_response(await taken)
-    except (EncodingError, StatementError) as error:
-        raise refusal_of(error, data) from None

@@ -45,6 +45,7 @@ from verifier_api.web.routing import (
     PartsHere,
     about,
     allow,
+    answer_of,
     answers,
     body_of,
     identify,
@@ -265,11 +266,8 @@ async def _take_notice(
     max_bytes: int = MAX_NOTICE_BYTES,
 ) -> Response:
     data = await read_body(request, max_bytes, parts.settings.body_seconds)
-    try:
-        with about(request, claim_id=claim_id):
-            return json_response(await take(claim_id, data, principal))
-    except (EncodingError, StatementError) as error:
-        raise refusal_of(error, data) from None
+    with about(request, claim_id=claim_id):
+        return await answer_of(take(claim_id, data, principal), data)
 
 
 # -- proofs -------------------------------------------------------------------------------------

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Annotated, Any, TypeAlias
@@ -20,11 +20,12 @@ from verifier_api.service.errors import ServiceError
 from verifier_api.service.service import VerifierService
 from verifier_api.settings import Settings
 from verifier_api.web import examples
-from verifier_api.web.bodies import JSON
+from verifier_api.web.bodies import JSON, refusal_of
 from verifier_api.web.edge import context_of
 from verifier_api.web.limits import TokenLimits
 from verifier_api.web.metrics import Metrics
 from verifier_api.web.problems import MEDIA_TYPE, PROBLEMS
+from zk.errors import EncodingError, StatementError
 
 BEARER = "bearer"
 
@@ -129,6 +130,15 @@ def json_response(document: Any) -> Response:
     """JSON, whether a text that is it already or data to be made into it."""
     text = document if isinstance(document, str) else json.dumps(document, ensure_ascii=False)
     return Response(text, media_type="application/json")
+
+
+async def answer_of(taken: Awaitable[str], data: bytes) -> Response:
+    """What comes of the document in the body ``data``. Raises `ServiceError` as `refusal_of` says
+    for a body that is none."""
+    try:
+        return json_response(await taken)
+    except (EncodingError, StatementError) as error:
+        raise refusal_of(error, data) from None
 
 
 _EVERYWHERE = ("internal",)
