@@ -168,8 +168,8 @@ def test_the_schema_is_brought_forward(console: Console) -> None:
     database = Database(sqlite_url(path))
     database.upgrade("0001")
     database.dispose()
-    assert ask(console, "database", "upgrade") == {"revision": "0003"}
-    assert told(console, "database", "upgrade") == "schema 0003\n"
+    assert ask(console, "database", "upgrade") == {"revision": "0004"}
+    assert told(console, "database", "upgrade") == "schema 0004\n"
 
 
 def test_another_folder_or_url(console: Console) -> None:

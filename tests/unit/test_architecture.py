@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-PACKAGES = ("zk", "circuits", "console", "optician", "verifier_api")
+PACKAGES = ("zk", "circuits", "console", "pages", "optician", "verifier_api")
 
 ARROWS = "Arrows point down; optician and verifier_api never meet"
 NO_INPUT_OUTPUT = "zk and circuits know no web framework, database, event loop or socket"
@@ -17,7 +17,7 @@ NO_TERMINAL = "zk and circuits print nothing: no command line, no log"
 NO_TEST_CODE = "What ships never imports measurements, demonstrations or tests"
 ROOMS = "Inside verifier_api: commands and web above service above store"
 NO_HTTP = "The service, its database and the judge know no HTTP"
-ONLY_WEB = "Only verifier_api.web imports the web framework and its server"
+ONLY_WEB = "Only the rooms of pages and routes import the web framework and its server"
 CONTRACTS = (ARROWS, NO_INPUT_OUTPUT, NO_TERMINAL, NO_TEST_CODE, ROOMS, NO_HTTP, ONLY_WEB)
 
 
@@ -36,7 +36,7 @@ def lint_imports(root: Path) -> subprocess.CompletedProcess[str]:
 
 
 def plant(root: Path, repository: Path, module: str = "", source: str = "") -> None:
-    """Write a tree of five lawful packages under our own contracts, then one module into it, or
+    """Write a tree of six lawful packages under our own contracts, then one module into it, or
     more lines at the end of one that is there."""
     (root / "pyproject.toml").write_bytes((repository / "pyproject.toml").read_bytes())
     for package in PACKAGES:
@@ -44,6 +44,7 @@ def plant(root: Path, repository: Path, module: str = "", source: str = "") -> N
         (root / package / "__init__.py").write_text("")
     (root / "circuits" / "lawful.py").write_text("import zk\n")
     (root / "console" / "lawful.py").write_text("import circuits.lawful\n")
+    (root / "pages" / "lawful.py").write_text("import console.lawful\nimport starlette\n")
     (root / "console" / "terminal.py").write_text("import typer\n")
     for package in ("optician", "verifier_api"):
         source_of_lawful = "import circuits.lawful\nimport console.lawful\nimport zk\n"

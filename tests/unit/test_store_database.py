@@ -23,7 +23,7 @@ from verifier_api.store import schema
 from verifier_api.store.checks import check_database
 from verifier_api.store.database import Database, StorageError, parse_url, sqlite_url
 
-HEAD = "0003"
+HEAD = "0004"
 SECRET = "s3cret-word"
 
 

@@ -132,17 +132,26 @@ claims = Table(
     Column("granted_lenses_cents", BigInteger),
     Column("granted_frame_cents", BigInteger),
     Column("attest_by", _INSTANT),
+    Column("classes", String(64), nullable=False, server_default=""),
+    Column("judging", Text),
+    Column("latency_us", Integer),
+    Column("batch_size", Integer),
     UniqueConstraint("claim_id"),
     Index("ix_claims_beneficiary_state", "beneficiary", "state"),
     Index("ix_claims_optician_id_sequence", "optician_id", "sequence"),
     Index("ix_claims_state_deadline", "state", "deadline"),
     Index("ix_claims_attest_by", "attest_by"),
+    Index("ix_claims_received_at", "received_at"),
 )
 """One row a judged claim. ``answer`` is the verdict as it was given, for ever, to ``actor`` (the id
 of a token); ``state`` goes on:
 ``deadline`` is the last instant of a state that expires (granted, pending), else None;
 ``attest_by`` the last instant at which the next attestation that is due may come, None if none is,
-or the insurer went without it (since migration 0003)."""
+or the insurer went without it (since migration 0003).
+``classes`` are the declared classes in the order of the lines, with a space between and "-" for a
+hidden one; ``judging`` is JSON: what each step of the judgement took; ``latency_us`` the
+microseconds from receipt to verdict, ``batch_size`` the claims that were verified together (since
+migration 0004; None where they were not measured)."""
 
 commitments = Table(
     "commitments",
@@ -269,3 +278,15 @@ audits = Table(
 )
 """Audit cases. ``sealed`` is an opening that only the auditor can read, None after it was erased.
 Instants are the service's own: when each document was recorded."""
+
+page_sessions = Table(
+    "page_sessions",
+    metadata,
+    Column("session_sha256", _DIGEST, primary_key=True),
+    Column("token_id", String(16), nullable=False),
+    Column("created_at", _INSTANT, nullable=False),
+    Column("expires_at", _INSTANT, nullable=False),
+    Index("ix_page_sessions_expires_at", "expires_at"),
+)
+"""Who is logged in to the pages: the SHA-256 of a session's random id, and the token that it stands
+for (since migration 0004)."""
