@@ -28,11 +28,12 @@ RUNTIME := $(VENV)/.runtime-$(call fingerprint,requirements/runtime.txt)
 DEV := $(VENV)/.dev-$(call fingerprint,requirements/runtime.txt requirements/dev.txt)
 PROJECT := $(VENV)/.project-$(call fingerprint,requirements/runtime.txt pyproject.toml $(wildcard zk/native/*))
 LOCK := .venv-lock/.lock-$(call fingerprint,requirements/lock.txt)
+AXE := tests/browser/node_modules/.package-lock.json
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo install test check format fuzz mutation test-long bench bench-load bench-scale bench-bulk bench-peers lock clean
+.PHONY: help demo install test check browser screenshots format fuzz mutation test-long bench bench-load bench-scale bench-bulk bench-peers lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -56,6 +57,13 @@ check: install ## style, types and import arrows
 	@$(BIN)/mypy
 	@echo "== import-linter"
 	@$(BIN)/lint-imports --no-logo
+
+browser: $(AXE) ## fetch what the browser tests take from npm (they need Chromium as well)
+	@:
+
+screenshots: install browser ## visit the pages with Chromium; their pictures in docs/img, anew
+	@CLAIROBSCUR_REQUIRE_BROWSER=1 CLAIROBSCUR_SCREENSHOTS=docs/img \
+		$(BIN)/pytest tests/browser/test_every_page.py $(ARGS)
 
 format: install ## rewrite the sources in the project's style
 	@$(BIN)/ruff check --quiet --fix . ; $(BIN)/ruff format .
@@ -103,7 +111,7 @@ lock: $(LOCK) ## write requirements/*.txt anew from pyproject.toml
 
 clean: ## remove everything that make made
 	rm -rf .venv .venv-lock build dist *.egg-info .hypothesis .import_linter_cache .mypy_cache \
-		.pytest_cache .ruff_cache .fuzz
+		.pytest_cache .ruff_cache .fuzz tests/browser/node_modules
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Making a virtual environment: without ensurepip, which Debian ships apart from python3, the pip of
@@ -135,6 +143,12 @@ $(DEV): $(RUNTIME)
 	@echo "== Installing the development tools ..."
 	@$(call pip_of,$(VENV)) $(PIP_INSTALL) --require-hashes -r requirements/dev.txt
 	@rm -f $(VENV)/.dev-* && touch $@
+
+$(AXE): tests/browser/package-lock.json
+	@echo "== Installing axe-core ..."
+	@command -v npm >/dev/null || { echo "there is no npm (Debian: npm)" >&2; exit 1; }
+	@cd tests/browser && npm ci --silent --no-progress
+	@touch $@
 
 $(LOCK):
 	$(call make_environment,.venv-lock)
