@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import closing
 from datetime import datetime
 
-from circuits.attestation import Attestation, AttestationRequest, attestation_purpose
+import httpx2
+
+from circuits.attestation import (
+    MAX_ATTESTATION_BYTES,
+    Attestation,
+    AttestationRequest,
+    attestation_purpose,
+)
 from circuits.canonical import encode_base64url
 from circuits.claim import Claim, claim_digest
-from circuits.signed import make_signed
+from circuits.signed import decode_signed, encode_signed, make_signed
 from circuits.trust import Trust
+from console.calls import DEFAULT_RETRIES, DEFAULT_TIMEOUT, Call, Caller, ServiceAnswerInvalid
 from optician.claiming import Openings
 from optician.identity import Identity
 from optician.opening_file import OpeningsError, open_line
-from zk.errors import ProofRejected, StatementError
+from zk.errors import ProofRejected, StatementError, ZkError
 from zk.generators import Generators
+
+PATH = "/v1/attestations"
 
 ANSWER_REASONS = {
     "attestation_other_attester": "the attestation names another attester",
@@ -61,6 +72,28 @@ def make_request(
         opening=opening,
         requested_at=now.replace(microsecond=0),
     )
+
+
+def ask_attester(
+    request: AttestationRequest,
+    attester_url: str,
+    *,
+    retries: int = DEFAULT_RETRIES,
+    timeout: float = DEFAULT_TIMEOUT,
+    transport: httpx2.BaseTransport | None = None,
+) -> Attestation:
+    """The attester's answer, whatever it says; ``retries``, ``timeout`` and ``transport`` as
+    `console.calls.Caller`. Raises `console.calls.ServiceFault`."""
+    call = Call(
+        "POST", PATH, body=encode_signed(request), max_bytes=MAX_ATTESTATION_BYTES, answers=(200,)
+    )
+    caller = Caller(attester_url, None, retries=retries, timeout=timeout, transport=transport)
+    with closing(caller):
+        content = caller.content(call)
+    try:
+        return decode_signed(Attestation, content)
+    except ZkError as error:
+        raise ServiceAnswerInvalid(str(error)) from None
 
 
 def require_asked_for(

@@ -13,7 +13,7 @@ import typer
 from console.inputs import STANDARD, read_input
 from console.outputs import check_files, write_output
 from console.running import CommandError, UsageError, plain
-from optician.sending import (
+from optician.asking import (
     ATTESTER,
     DEFAULT_RETRIES,
     DEFAULT_TIMEOUT,
@@ -23,24 +23,22 @@ from optician.sending import (
     Retries,
     Timeout,
     TokenFile,
-    _facts,
-    _moment,
-    _read_claim,
-    _read_key,
-    _service,
-    _written_lines,
+    answer_facts,
+    asked_service,
     missing_text,
+    moment,
+    read_claim,
+    read_key,
+    read_trust,
     telling_faults,
+    written_lines,
 )
 from optician.terminal import AsJson, Force, Lang, Terminal, blaming, reporting_to
-from zk.errors import ProofRejected, ZkError
+from zk.errors import ProofRejected
 
 if TYPE_CHECKING:
-    from circuits.attestation import Attestation, AttestationRequest
-    from circuits.trust import Trust
     from optician.answers import AttestationAnswer
 
-PATH = "/v1/attestations"
 REVEALED = ("code", "code,price")
 
 
@@ -85,15 +83,15 @@ def attest(
         from datetime import UTC, datetime
 
         from circuits.signed import encode_signed
-        from optician.attestations import make_request, require_asked_for
+        from optician.attestations import ask_attester, make_request, require_asked_for
         from optician.claiming import MAX_OPENINGS_BYTES, Openings
         from optician.opening_file import OpeningsError
         from zk.backends import load_group
         from zk.generators import generators_of
 
         generators = generators_of(load_group())
-        trust = _read_trust(trust_file)
-        claim, identity = _read_claim(claim_file), _read_key(terminal, key_file)
+        trust = read_trust(trust_file)
+        claim, identity = read_claim(claim_file), read_key(terminal, key_file)
         with blaming("unreadable"):
             openings = Openings.parse(read_input(openings_file, MAX_OPENINGS_BYTES), generators)
         now = datetime.now(UTC)
@@ -110,7 +108,7 @@ def attest(
                 generators,
             )
         with telling_faults(terminal, ATTESTER):
-            attestation = _ask(request, attester_url, retries, timeout)
+            attestation = ask_attester(request, attester_url, retries=retries, timeout=timeout)
         try:
             require_asked_for(attestation, request, now, trust)
         except ProofRejected as error:
@@ -122,7 +120,7 @@ def attest(
         write_output(out, encode_signed(attestation), replace=force)
         answer = None
         if to is not None:
-            with _service(terminal, to, token_file, retries, timeout) as client:
+            with asked_service(terminal, to, token_file, retries, timeout) as client:
                 answer = client.attest(attestation)
         attested = ", ".join(attestation.attested)
         terminal.report(
@@ -133,7 +131,7 @@ def attest(
                 "attested": list(attestation.attested),
                 "expires_at": attestation.model_dump(mode="json")["expires_at"],
                 "attestation_file": out,
-                "answer": None if answer is None else _facts(answer),
+                "answer": None if answer is None else answer_facts(answer),
                 "warnings": terminal.warnings,
             },
             [
@@ -143,8 +141,8 @@ def attest(
                     f"{terminal.mark(':')}{attested}, {terminal.say('attested_by')} "
                     f"{attestation.attester_id}",
                 ),
-                terminal.named("valid_until", _moment(attestation.expires_at)),
-                *_written_lines(terminal, out),
+                terminal.named("valid_until", moment(attestation.expires_at)),
+                *written_lines(terminal, out),
                 *([] if answer is None else _taken_lines(terminal, answer)),
             ],
             is_output_taken=out == STANDARD,
@@ -157,33 +155,3 @@ def _taken_lines(terminal: Terminal, answer: AttestationAnswer) -> list[str]:
         plain(terminal.named("to_attest", missing_text(terminal, duty))) for duty in answer.missing
     ]
     return [terminal.say("attestation_taken"), *(missing or [terminal.say("nothing_to_attest")])]
-
-
-def _ask(
-    request: AttestationRequest, attester_url: str, retries: int, timeout: float
-) -> Attestation:
-    """The attester's answer. Raises `console.calls.ServiceFault`."""
-    from contextlib import closing
-
-    from circuits.attestation import MAX_ATTESTATION_BYTES, Attestation
-    from circuits.signed import decode_signed, encode_signed
-    from console.calls import Call, Caller, ServiceAnswerInvalid
-
-    call = Call(
-        "POST", PATH, body=encode_signed(request), max_bytes=MAX_ATTESTATION_BYTES, answers=(200,)
-    )
-    with closing(Caller(attester_url, None, retries=retries, timeout=timeout)) as caller:
-        content = caller.content(call)
-    try:
-        return decode_signed(Attestation, content)
-    except ZkError as error:
-        raise ServiceAnswerInvalid(str(error)) from None
-
-
-def _read_trust(name: str | None) -> Trust | None:
-    if name is None:
-        return None
-    from circuits.trust import MAX_TRUST_BYTES, parse_trust
-
-    with blaming("unreadable"):
-        return parse_trust(read_input(name, MAX_TRUST_BYTES))

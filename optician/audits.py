@@ -8,14 +8,13 @@ that nobody on the way reads them.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from console.inputs import check_inputs, read_input
 from console.running import new_app, plain
-from optician.messages import AUDIT_WORDS, in_language
-from optician.sending import (
+from optician.asking import (
     DEFAULT_RETRIES,
     DEFAULT_TIMEOUT,
     KeyFile,
@@ -23,24 +22,19 @@ from optician.sending import (
     Service,
     Timeout,
     TokenFile,
-    _facts,
-    _moment,
-    _read_key,
-    _service,
+    answer_facts,
+    asked_service,
+    moment,
+    read_key,
 )
+from optician.messages import AUDIT_WORDS, in_language
 from optician.terminal import AsJson, Lang, Terminal, blaming, reporting_to
-from zk.errors import EncodingError, ProofRejected, StatementError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import datetime
 
-    from circuits.audit import AuditCase, AuditReply
-    from circuits.trust import Trust
-    from optician.answers import AuditDetail, AuditSummary
-    from optician.claiming import Openings
-    from optician.identity import Identity
-    from zk.generators import Generators
+    from optician.answers import AuditSummary
 
 app = new_app(about="Audits of your claims: who asks, about what, and your answer.")
 
@@ -61,10 +55,10 @@ def list_(
 ) -> None:
     """The audits of your claims, newest first."""
     with reporting_to(as_json, lang) as terminal:
-        with _service(terminal, to, token_file, retries, timeout) as client:
+        with asked_service(terminal, to, token_file, retries, timeout) as client:
             cases = list(client.audits())
         terminal.report(
-            {"audits": [_facts(case) for case in cases], "warnings": terminal.warnings},
+            {"audits": [answer_facts(case) for case in cases], "warnings": terminal.warnings},
             [plain(_line(terminal, case)) for case in cases] or [terminal.say("no_audits")],
             is_output_taken=False,
         )
@@ -85,12 +79,14 @@ def show(
     The insurer records that you have seen it.
     """
     with reporting_to(as_json, lang) as terminal:
-        with _service(terminal, to, token_file, retries, timeout) as client:
+        from optician.auditing import read_case
+
+        with asked_service(terminal, to, token_file, retries, timeout) as client:
             case = client.audit(case_id)
         with blaming("answer"):
             read_case(case, case_id)
         history = [
-            f"{_moment(event.at)}  {_word(terminal, event.kind)}  {event.actor}"
+            f"{moment(event.at)}  {_word(terminal, event.kind)}  {event.actor}"
             for event in case.history
         ]
         told = _case_lines(terminal, case)
@@ -99,7 +95,7 @@ def show(
             told.append(terminal.named("audit_outcome", outcome))
         told += [f"{terminal.say('history')}{terminal.mark(':')}".rstrip()]
         terminal.report(
-            _facts(case) | {"warnings": terminal.warnings},
+            answer_facts(case) | {"warnings": terminal.warnings},
             [plain(line) for line in [*told, *(f"  {line}" for line in history)]],
             is_output_taken=False,
         )
@@ -107,7 +103,7 @@ def show(
 
 def _line(terminal: Terminal, case: AuditSummary) -> str:
     about = f"{case.claim_id}, {terminal.say('line')} {case.line}"
-    until = f"{terminal.say('answer_by')} {_moment(case.answer_by)}"
+    until = f"{terminal.say('answer_by')} {moment(case.answer_by)}"
     text = f"{about}{terminal.mark(':')}{_slots(terminal, case.slots)}{terminal.mark(';')}{until}"
     return f"{_state(terminal, case.state)}  {case.case_id}  {text}"
 
@@ -119,8 +115,8 @@ def _case_lines(terminal: Terminal, case: AuditSummary) -> list[str]:
         terminal.named("auditor", case.auditor_id),
         terminal.named("ground", case.ground),
         terminal.named("asked_for", _slots(terminal, case.slots)),
-        f"{terminal.say('answer_by')} {_moment(case.answer_by)}",
-        f"{terminal.say('erase_at')} {_moment(case.erase_at)}",
+        f"{terminal.say('answer_by')} {moment(case.answer_by)}",
+        f"{terminal.say('erase_at')} {moment(case.erase_at)}",
     ]
 
 
@@ -172,16 +168,17 @@ def answer(
     with reporting_to(as_json, lang) as terminal:
         check_inputs([openings_file, key_file, trust_file, token_file])
         from circuits.trust import MAX_TRUST_BYTES, parse_trust
+        from optician.auditing import is_answered, make_reply, read_case, require_answerable
         from optician.claiming import MAX_OPENINGS_BYTES, Openings
         from zk.backends import load_group
         from zk.generators import generators_of
 
         generators = generators_of(load_group())
-        identity = _read_key(terminal, key_file)
+        identity = read_key(terminal, key_file)
         with blaming("unreadable"):
             openings = Openings.parse(read_input(openings_file, MAX_OPENINGS_BYTES), generators)
             trust = parse_trust(read_input(trust_file, MAX_TRUST_BYTES))
-        with _service(terminal, to, token_file, retries, timeout) as client:
+        with asked_service(terminal, to, token_file, retries, timeout) as client:
             now = _now()
             with blaming("audit"):
                 shown = client.audit(case_id)
@@ -224,8 +221,10 @@ def refuse(
     """Refuse to answer, with a reason, over your signature. It cannot be taken back."""
     with reporting_to(as_json, lang) as terminal:
         check_inputs([key_file, token_file])
-        identity = _read_key(terminal, key_file)
-        with _service(terminal, to, token_file, retries, timeout) as client:
+        from optician.auditing import is_answered, make_refusal, read_case
+
+        identity = read_key(terminal, key_file)
+        with asked_service(terminal, to, token_file, retries, timeout) as client:
             with blaming("audit"):
                 shown = client.audit(case_id)
                 case = read_case(shown, case_id)
@@ -241,142 +240,12 @@ def refuse(
         )
 
 
-# -- what is answered -------------------------------------------------------------------------
-
-
-def read_case(shown: AuditDetail, case_id: str) -> AuditCase:
-    """The auditor's document as the service shows it; nothing of it is believed yet.
-
-    Raises `StatementError` for what is none, is another than was asked for, or says something else
-    than what the service tells beside it.
-    """
-    from circuits.audit import AuditCase
-    from circuits.canonical import canonical_bytes
-    from circuits.signed import decode_signed
-
-    try:
-        case = decode_signed(AuditCase, canonical_bytes(shown.case))
-    except EncodingError as error:
-        raise StatementError(str(error)) from None
-    if case.case_id != case_id:
-        raise StatementError("audit case: it is another case than was asked for")
-    for name in _TOLD:
-        if getattr(case, name) != getattr(shown, name):
-            raise StatementError(f"audit case: {name}: the service tells something else")
-    return case
-
-
-_TOLD = ("claim_id", "line", "slots", "ground", "auditor_id", "answer_by", "erase_at")
-
-
-def is_answered(
-    shown: AuditDetail,
-    case: AuditCase,
-    identity: Identity,
-    kind: Literal["opening", "refusal"],
-    reason: str | None = None,
-) -> bool:
-    """Whether the service has an answer of that kind to this very case, signed with one's own key:
-    a command that was given before and is given again, after a connection that broke."""
-    from circuits.audit import AuditAnswer
-    from circuits.canonical import canonical_bytes
-    from circuits.signed import decode_signed, signed_digest, verify_signed
-
-    if shown.answer is None:
-        return False
-    try:
-        given = decode_signed(AuditAnswer, canonical_bytes(shown.answer))
-        verify_signed(given, identity.signing_key.public_key())
-    except (EncodingError, StatementError, ProofRejected):
-        return False
-    is_same = given.case_digest == signed_digest(case) and given.answer == kind
-    return is_same and given.reason == reason
-
-
 def _summary(case: AuditSummary) -> dict[str, Any]:
     """What a listing tells of the case."""
     from optician.answers import AuditSummary
 
-    return {
-        name: value for name, value in _facts(case).items() if name in AuditSummary.model_fields
-    }
-
-
-def require_answerable(case: AuditCase, openings: Openings, trust: Trust, now: datetime) -> None:
-    """Refuse a case that is not a trusted auditor's, not about these openings, or late.
-
-    Raises `StatementError` saying which.
-    """
-    try:
-        trust.require_signed(case, "auditor", case.auditor_id, now)
-    except ProofRejected as error:
-        raise StatementError(f"audit case: {error.reason}: {error.detail}") from None
-    if case.claim_id != openings.claim_id:
-        raise StatementError("audit case: it is about another claim than the openings")
-    if case.line > len(openings.commitments):
-        raise StatementError("audit case: the claim has no such line")
-    if case.commitment != openings.commitments[case.line - 1]:
-        raise StatementError("audit case: the line's commitment is another than in the openings")
-    if now > case.answer_by:
-        raise StatementError("audit case: the time to answer has passed")
-
-
-def make_reply(
-    case: AuditCase,
-    openings: Openings,
-    identity: Identity,
-    generators: Generators,
-    now: datetime,
-) -> AuditReply:
-    """The sealed opening of the slots that are asked for, and the signed answer that names it.
-
-    Raises `StatementError` for openings that do not belong to their commitment, or a key to seal
-    to that is none.
-    """
-    from circuits.audit import AuditReply, audit_purpose, seal_opening, sealed_digest
-    from optician.opening_file import open_line
-
-    opening = open_line(
-        openings,
-        case.line,
-        case.slots,
-        audit_purpose(case),
-        generators,
-        secret=identity.hedge_key,
-    )
-    sealed = seal_opening(opening, case)
-    said = {"answer": "opening", "sealed_digest": sealed_digest(sealed), "reason": None}
-    return AuditReply(format_version=1, answer=_signed(case, identity, now, said), sealed=sealed)
-
-
-def make_refusal(case: AuditCase, reason: str, identity: Identity, now: datetime) -> AuditReply:
-    """The signed refusal. Raises `StatementError` for a reason that is no printable text of 1 to
-    200 characters."""
-    import unicodedata
-
-    from circuits.audit import AuditReply
-
-    said = {
-        "answer": "refusal",
-        "sealed_digest": None,
-        "reason": unicodedata.normalize("NFC", reason),
-    }
-    return AuditReply(format_version=1, answer=_signed(case, identity, now, said), sealed=None)
-
-
-def _signed(case: AuditCase, identity: Identity, now: datetime, said: dict[str, Any]) -> Any:
-    from circuits.audit import AuditAnswer
-    from circuits.signed import make_signed, signed_digest
-
-    return make_signed(
-        AuditAnswer,
-        identity.signing_key,
-        case_id=case.case_id,
-        case_digest=signed_digest(case),
-        optician_id=identity.optician_id,
-        answered_at=now,
-        **said,
-    )
+    told = answer_facts(case)
+    return {name: value for name, value in told.items() if name in AuditSummary.model_fields}
 
 
 def _now() -> datetime:

@@ -36,7 +36,7 @@ SHOP_PROBLEMS: Final[Mapping[str, tuple[str, str]]] = {
     ),
     "document_invalid": (
         "a contract, a table, a trust list or a publication is not what it should be",
-        "un contrat, une table, une liste de confiance ou une publication n'a pas la forme attendue",
+        "un contrat, une table, une liste ou une publication n'a pas la forme attendue",
     ),
     "contract_unknown": (
         "the shop has no such contract: fetch the insurer's documents",
@@ -100,7 +100,7 @@ SHOP_PROBLEMS: Final[Mapping[str, tuple[str, str]]] = {
     ),
     "trust_missing": (
         "the insurer has no trust list here: without one nobody knows who the auditor is",
-        "cet assureur n'a pas de liste de confiance ici : sans elle, rien ne dit qui est l'auditeur",
+        "cet assureur n'a pas de liste de confiance ici : rien ne dit qui est l'auditeur",
     ),
     "unreachable": (
         "the insurer's service does not answer",

@@ -70,7 +70,7 @@ class InsurerProfile:
     contracts: tuple[DocumentEntry, ...] = ()
     nomenclatures: tuple[DocumentEntry, ...] = ()
     trust: bytes | None = field(default=None, repr=False)
-    """The shop's own trust list as a file: whose audits it answers, by whose documents it proves."""
+    """The shop's own trust list: whose audits it answers, by whose documents it proves."""
     publications: int = 0
     fetched_at: datetime | None = None
 

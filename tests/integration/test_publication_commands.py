@@ -17,7 +17,7 @@ from circuits.contract import load_sample
 from circuits.publication import Publication, parse_publications
 from circuits.signed import decode_signed, verify_signed
 from circuits.trust import PARTY_ROLES, PartyRole, parse_trust
-from optician import sending
+from optician import asking
 from tests.support import claims as samples
 from tests.support import service_answers as canned
 from tests.support.canned_service import Canned, CannedService, serving
@@ -332,7 +332,7 @@ def service() -> Iterator[CannedService]:
 def test_publications_are_fetched_with_a_document(
     console: Console, service: CannedService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv(sending.TOKEN_VARIABLE, TOKEN)
+    monkeypatch.setenv(asking.TOKEN_VARIABLE, TOKEN)
     told = canned.contract_answer()
     made = publication(load_sample("responsable"))
     entry = {"recorded_at": canned.JUDGED_AT, "publication": made.model_dump(mode="json")}

@@ -22,7 +22,7 @@ from circuits.notices import (
 )
 from circuits.signed import encode_signed
 from console import calls
-from optician import sending
+from optician import asking
 from optician.identity import Identity
 from optician.messages import NEXT_STEPS, NOTICE_PROBLEMS, PROBLEMS
 from tests.support import claims as samples
@@ -55,7 +55,7 @@ def claim() -> Claim:
 @pytest.fixture
 def shop(console: Console, claim: Claim, monkeypatch: pytest.MonkeyPatch) -> Console:
     """A shop with a claim that was proved, its key and a token, and no token in the environment."""
-    monkeypatch.delenv(sending.TOKEN_VARIABLE, raising=False)
+    monkeypatch.delenv(asking.TOKEN_VARIABLE, raising=False)
     monkeypatch.setattr("console.calls.FIRST_PAUSE", 0.0)
     files = {
         "claim.json": encode_claim(claim) + b"\n",
@@ -198,7 +198,7 @@ def test_the_claim_may_come_from_a_pipe_of_real_processes(
         *("optician", "submit", "-", "--to", service.url, "--json"),
         cwd=shop.folder,
         stdin=encode_claim(claim),
-        environment={sending.TOKEN_VARIABLE: TOKEN},
+        environment={asking.TOKEN_VARIABLE: TOKEN},
     )
     assert (done.code, done.err) == (0, "")
     assert json.loads(done.out)["verdict"] == "granted"
@@ -231,7 +231,7 @@ def test_a_token_is_needed(shop: Console, service: CannedService) -> None:
 def test_a_token_file_goes_before_the_environment(
     shop: Console, service: CannedService, claim: Claim, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv(sending.TOKEN_VARIABLE, "another")
+    monkeypatch.setenv(asking.TOKEN_VARIABLE, "another")
     service.tell(Canned.of(canned.verdict(claim)))
     assert ask(shop, service, "submit").code == 0
     assert service.seen[0].headers["Authorization"] == f"Bearer {TOKEN}"
@@ -418,8 +418,8 @@ def test_only_one_input_is_standard_input(shop: Console, service: CannedService)
 
 
 def test_the_defaults_are_those_of_the_client() -> None:
-    assert sending.DEFAULT_RETRIES == calls.DEFAULT_RETRIES
-    assert sending.DEFAULT_TIMEOUT == calls.DEFAULT_TIMEOUT
+    assert asking.DEFAULT_RETRIES == calls.DEFAULT_RETRIES
+    assert asking.DEFAULT_TIMEOUT == calls.DEFAULT_TIMEOUT
 
 
 # -- status -----------------------------------------------------------------------------------

@@ -21,7 +21,7 @@ from circuits.canonical import encode_base64url
 from circuits.signed import encode_signed, make_signed, verify_signed
 from circuits.trust import Trust
 from optician.answers import AuditDetail
-from optician.audits import make_refusal, make_reply, read_case, require_answerable
+from optician.auditing import make_refusal, make_reply, read_case, require_answerable
 from optician.identity import Identity
 from tests.support import bundles
 from tests.support import claims as samples
