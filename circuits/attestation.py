@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Annotated, ClassVar, TypeAlias
 
 from pydantic import AfterValidator, Field, model_validator
@@ -31,6 +31,7 @@ from circuits.claim import (
     claim_digest,
 )
 from circuits.contract import AttestationRule, AttestedSlot, Contract
+from circuits.declaration import Declaration
 from circuits.document import Identifier, StrictDocument, base64url_of, parse_document
 from circuits.equipment import possible_lenses
 from circuits.nomenclature import Nomenclature
@@ -177,18 +178,25 @@ class Duty:
 def attestation_duties(
     claim: Claim, contract: Contract, nomenclature: Nomenclature
 ) -> tuple[Duty, ...]:
+    """What the contract asks for of a claim; see `declared_duties`."""
+    return declared_duties(claim.declaration(), claim.date_of_service, contract, nomenclature)
+
+
+def declared_duties(
+    declaration: Declaration, day: date, contract: Contract, nomenclature: Nomenclature
+) -> tuple[Duty, ...]:
     """What the contract asks for, from public facts alone: by line, then by rule.
 
     A lens whose class is hidden (statement `pair`) falls under every rule that names a class which
     it could have. Raises `StatementError` for a declaration that makes no statement.
     """
     hidden: set[str] = set()
-    if claim.statement == "pair" and contract.attestations:
-        for rows in possible_lenses(claim.declaration(), nomenclature, claim.date_of_service):
+    if declaration.statement == "pair" and contract.attestations:
+        for rows in possible_lenses(declaration, nomenclature, day):
             hidden |= {row.regroupement for row in rows}
     return tuple(
         _duty(number, place, rule)
-        for number, line in enumerate(claim.lines, start=1)
+        for number, line in enumerate(declaration.lines, start=1)
         for place, rule in enumerate(contract.attestations)
         if (hidden if line.regroupement is None else {line.regroupement}) & set(rule.classes)
     )

@@ -173,7 +173,7 @@ def prove(
         write_output(openings_file, openings.encode(), secret=True, replace=force)
         data = encode_claim(claim)
         write_output(out, data, replace=force)
-        _warn_of_leaks(terminal, sale, claim, contract, nomenclature)
+        _warn_of_leaks(terminal, sale, contract, nomenclature)
         terminal.report(
             _claim_facts(claim)
             | {
@@ -240,36 +240,15 @@ def _claim_lines(terminal: Terminal, claim: Claim) -> list[str]:
 
 
 def _warn_of_leaks(
-    terminal: Terminal, sale: Sale, claim: Claim, contract: Contract, nomenclature: Nomenclature
+    terminal: Terminal, sale: Sale, contract: Contract, nomenclature: Nomenclature
 ) -> None:
-    """Say where an accepted claim shelters the patient less than it could."""
-    from circuits.contract import judge_floor
-    from circuits.equipment import EquipmentStatement, possible_lenses
-    from circuits.nomenclature import size_of
-    from circuits.statements import compile_statement
+    """Say where an accepted claim shelters the patient less than it could, or looks wrong."""
+    from optician.disclosure import disclose
 
-    day = claim.date_of_service
-    sizes = [
-        (
-            f"{terminal.say(line.role)} {line.regroupement}",
-            nomenclature.class_size(line.regroupement, day),
-        )
-        for line in claim.lines
-        if line.regroupement is not None and line.code is None
-    ]
-    if claim.statement == "pair":
-        for rows in possible_lenses(claim.declaration(), nomenclature, day):
-            sizes.append((terminal.say("lenses"), size_of(rows)))
-    for where, size in sizes:
-        if judge_floor(size, contract.floor_cells) != "ok":
-            terminal.warn("floor", where)
-    statement = compile_statement(claim.declaration(), contract, nomenclature, day)
-    if sale.amounts is None and claim.amounts and isinstance(statement, EquipmentStatement):
-        lenses, frame = claim.amounts.lenses_cents, claim.amounts.frame_cents
-        if lenses < statement.ceiling_cents - frame:
-            terminal.warn("lenses_below_ceiling", terminal.say("lenses"))
-        if frame < statement.frame_ceiling_cents:
-            terminal.warn("frame_below_ceiling", terminal.say("frame"))
+    for warning in disclose(sale, contract, nomenclature).warnings:
+        role, _, number = warning.place.partition(".")
+        named = terminal.say("supplement" if number else role)
+        terminal.warn(warning.key, " ".join(filter(None, (named, warning.regroupement))))
 
 
 # -- open -------------------------------------------------------------------------------------

@@ -95,6 +95,22 @@ MESSAGES: Final[dict[str, tuple[str, str]]] = {
         "claimed below the ceiling: the amount tells the insurer what the frame costs",
         "demandé sous le plafond : le montant dit à l'assureur le prix de la monture",
     ),
+    "code_correction": (
+        "the code is of a lens for another correction",
+        "le code est celui d'un verre pour une autre correction",
+    ),
+    "code_lens_type": (
+        "the code is of a lens of another type",
+        "le code est celui d'un verre d'un autre type",
+    ),
+    "code_price_class": (
+        "the code is of another price class",
+        "le code est d'une autre classe de prix",
+    ),
+    "attestation_first": (
+        "the contract asks for an attestation before the claim can be sent",
+        "le contrat demande une attestation avant l'envoi de la demande",
+    ),
     # results
     "key_made": ("key made for", "clé créée pour"),
     "keep_secret": ("keep it secret", "à garder secret"),
@@ -435,6 +451,108 @@ NOTICE_PROBLEMS: Final[dict[str, tuple[str, str]]] = {
     ),
 }
 """By the reason of the problem "notice_refused"."""
+
+
+ORDER_PROBLEMS: Final[dict[str, tuple[str, str]]] = {
+    "contract_other": (
+        "the contract is another than the order names",
+        "le contrat n'est pas celui que la vente désigne",
+    ),
+    "contract_not_in_force": (
+        "the contract is not in force on this day",
+        "le contrat n'est pas en vigueur ce jour-là",
+    ),
+    "table_not_in_force": (
+        "the table of codes is not valid on this day",
+        "la table des codes n'est pas valable ce jour-là",
+    ),
+    "statement_not_allowed": (
+        "the contract does not allow this statement: choose another, or the one that tells least",
+        "le contrat n'admet pas ce type de preuve : choisissez-en un autre, ou le plus discret",
+    ),
+    "ground_not_allowed": (
+        "the contract does not list this ground for an early renewal",
+        "le contrat ne prévoit pas ce motif de renouvellement anticipé",
+    ),
+    "code_needed": (
+        "no single generic code fits: give the code of the article",
+        "aucun code générique unique ne convient : indiquez le code de l'article",
+    ),
+    "code_check_digit": (
+        "the code's check digit is wrong: a digit is mistyped",
+        "la clé de contrôle du code est fausse : un chiffre est mal saisi",
+    ),
+    "code_unknown": (
+        "the table has no such code on this day",
+        "la table n'a pas ce code ce jour-là",
+    ),
+    "not_a_lens": (
+        "the code is not the code of a lens",
+        "le code n'est pas celui d'un verre",
+    ),
+    "not_a_frame": (
+        "the code is not the code of a frame",
+        "le code n'est pas celui d'une monture",
+    ),
+    "not_a_supplement": (
+        "the code is not the code of a supplement",
+        "le code n'est pas celui d'un supplément",
+    ),
+    "lens_incomplete": (
+        "a lens without code needs its type, its price class and its correction",
+        "un verre sans code demande son type, sa classe de prix et sa correction",
+    ),
+    "no_such_lens": (
+        "the table has no lens of this type, correction and price class on this day",
+        "la table n'a ce jour-là aucun verre de ce type, de cette correction et de cette classe "
+        "de prix",
+    ),
+    "addition_missing": (
+        "a multifocal or progressive lens has an addition above 0",
+        "un verre multifocal ou progressif a une addition supérieure à 0",
+    ),
+    "addition_superfluous": (
+        "a single-vision lens has no addition: give the power that the lens itself has",
+        "un verre unifocal n'a pas d'addition : indiquez la puissance du verre lui-même",
+    ),
+    "price_classes_differ": (
+        "the two lenses are of different price classes",
+        "les deux verres sont de classes de prix différentes",
+    ),
+}
+"""By the code of an `optician.order.OrderError`."""
+
+
+DISCLOSURE_WORDS: Final[dict[str, tuple[str, str]]] = {
+    "insurer": ("insurer", "assureur"),
+    "contract": ("contract", "contrat"),
+    "date_of_service": ("date of service", "date de délivrance"),
+    "beneficiary": (
+        "beneficiary's reference, given out by the insurer",
+        "référence du bénéficiaire, donnée par l'assureur",
+    ),
+    "statement": ("kind of proof", "type de preuve"),
+    "price_class": ("price class of the lenses", "classe de prix des verres"),
+    "level": ("level of the pair", "niveau de la paire"),
+    "class": ("class", "classe"),
+    "code": ("code", "code"),
+    "price": ("price", "prix"),
+    "correction": ("correction", "correction"),
+    "lenses_amount": (
+        "amount asked for the lenses and supplements",
+        "montant demandé pour les verres et suppléments",
+    ),
+    "frame_amount": ("amount asked for the frame", "montant demandé pour la monture"),
+    "early_renewal_ground": (
+        "ground of an early renewal",
+        "motif du renouvellement anticipé",
+    ),
+    "envelope": (
+        "your identifier, number and expiry of the claim, proof and signature",
+        "votre identifiant, numéro et échéance de la demande, preuve et signature",
+    ),
+}
+"""By the key of an `optician.disclosure.Fact`."""
 
 
 ATTESTATION_PROBLEMS: Final[dict[str, tuple[str, str]]] = {

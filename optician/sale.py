@@ -54,6 +54,10 @@ class SaleCorrection(SecretDocument):
     axis: Annotated[int, Field(ge=0, le=180)] = 0
     addition: Power = 0
 
+    def correction(self) -> Correction:
+        """The same for the circuits."""
+        return Correction(self.sphere, self.cylinder, self.axis, self.addition)
+
 
 class SaleItem(SecretDocument):
     """One article: its LPP code, its price, for a lens its correction if it is to be committed."""
@@ -64,10 +68,7 @@ class SaleItem(SecretDocument):
 
     def article(self) -> Article:
         """The same for the circuits."""
-        given = self.correction
-        if given is None:
-            return Article(self.code, self.price_cents)
-        correction = Correction(given.sphere, given.cylinder, given.axis, given.addition)
+        correction = None if self.correction is None else self.correction.correction()
         return Article(self.code, self.price_cents, correction)
 
 
