@@ -106,7 +106,7 @@ class Hiding:
 class Alternative:
     """Another statement that the contract allows for this sale, and what it would hide among.
 
-    ``tells_less``: it names no class of a lens where the one chosen does.
+    ``tells_less``: it leaves a lens among more, or hides which eye has which.
     """
 
     statement: StatementName
@@ -305,8 +305,20 @@ def _alternatives(
         declaration = declare(sale.model_copy(update={"statement": statement}), nomenclature)
         hides = _hidings(declaration, places, contract, nomenclature, sale)
         if all(hiding.verdict != "refuse" for hiding in hides):
-            found.append(Alternative(statement, statement == "pair", hides))
+            tells_less = statement == "pair" and _is_worth_hiding(sale, hides, nomenclature)
+            found.append(Alternative(statement, tells_less, hides))
     return tuple(found)
+
+
+def _is_worth_hiding(sale: Sale, pair_hides: Sequence[Hiding], nomenclature: Nomenclature) -> bool:
+    """Whether ``pair`` tells less than the two classes: of two lenses V04 it tells the same, since
+    no other class of price class A has their legal level."""
+    day = sale.date_of_service
+    classes = {nomenclature.row(item.code, day).regroupement for item in sale.items()[:2]}
+    if len(classes) > 1:
+        return True
+    size = nomenclature.class_size(classes.pop(), day)
+    return any(hiding.place == LENSES and hiding.codes > size.codes for hiding in pair_hides)
 
 
 # -- warnings -----------------------------------------------------------------------------------

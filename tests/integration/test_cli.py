@@ -304,6 +304,8 @@ def test_a_file_that_appears_meanwhile_is_not_replaced(
 
 def test_the_optician_is_warned_of_small_classes_and_telling_amounts(ready: Console) -> None:
     sale = sale_document(lenses=("VU1", "VU2"), frame="M01", supplements=("SV3",))
+    for lens in ("right_lens", "left_lens"):
+        del sale[lens]["correction"]
     done = prove(ready, *OUT_JSON, sale="-", stdin=json.dumps(sale).encode())
     assert done.code == 0, done.err
     warnings = json.loads(done.out)["warnings"]
@@ -314,8 +316,15 @@ def test_the_optician_is_warned_of_small_classes_and_telling_amounts(ready: Cons
         ("frame_below_ceiling", "frame"),
     ]
     quiet = sale_document(price_cents=dict.fromkeys(("right_lens", "left_lens"), 60_000))
+    for lens in ("right_lens", "left_lens"):
+        del quiet[lens]["correction"]
     done = prove(ready, *OUT_JSON, "--force", sale="-", stdin=json.dumps(quiet).encode())
     assert json.loads(done.out)["warnings"] == []
+    quiet["left_lens"]["correction"] = {"sphere": "0.25", "addition": "2.00"}
+    done = prove(ready, *OUT_JSON, "--force", sale="-", stdin=json.dumps(quiet).encode())
+    assert json.loads(done.out)["warnings"] == [
+        {"warning": "code_correction", "where": "left lens"}
+    ]
 
 
 @pytest.mark.skipif(os.name != "posix", reason="modes of files are POSIX")
