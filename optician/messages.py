@@ -99,6 +99,10 @@ MESSAGES: Final[dict[str, tuple[str, str]]] = {
         "the code is of a lens for another correction",
         "le code est celui d'un verre pour une autre correction",
     ),
+    "code_class": (
+        "the code is of another class",
+        "le code est d'une autre classe",
+    ),
     "code_lens_type": (
         "the code is of a lens of another type",
         "le code est celui d'un verre d'un autre type",
@@ -506,6 +510,10 @@ ORDER_PROBLEMS: Final[dict[str, tuple[str, str]]] = {
         "the table has no lens of this type, correction and price class on this day",
         "la table n'a ce jour-là aucun verre de ce type, de cette correction et de cette classe "
         "de prix",
+    ),
+    "no_such_class": (
+        "the table has no such class on this day",
+        "la table n'a pas cette classe ce jour-là",
     ),
     "addition_missing": (
         "a multifocal or progressive lens has an addition above 0",

@@ -18,6 +18,7 @@ from circuits.contract import Contract, StatementName
 from circuits.declaration import MAX_SUPPLEMENTS
 from circuits.document import (
     MAX_PRICE_CENTS,
+    ClassCode,
     Identifier,
     IsoDate,
     SecretDocument,
@@ -48,13 +49,14 @@ OrderProblem: TypeAlias = Literal[
     "not_a_supplement",
     "lens_incomplete",
     "no_such_lens",
+    "no_such_class",
     "addition_missing",
     "addition_superfluous",
     "price_classes_differ",
 ]
 """Why an order cannot become a sale; `optician.messages.ORDER_PROBLEMS` has the words."""
 
-OrderWarningKey: TypeAlias = Literal["code_lens_type", "code_price_class"]
+OrderWarningKey: TypeAlias = Literal["code_class", "code_lens_type", "code_price_class"]
 """What looks wrong and stops nothing; words in `optician.messages.MESSAGES`."""
 
 LENS_PLACES: Final = ("right_lens", "left_lens")
@@ -98,11 +100,13 @@ TypedCode: TypeAlias = Annotated[
 class OrderItem(SecretDocument):
     """One article.
 
-    A lens without ``code`` needs ``lens_type``, ``price_class`` and ``correction``; with a code
-    they are compared with it. Every other article needs its code, and has none of the three.
+    A lens without ``code`` needs ``lens_type``, ``price_class`` and ``correction``, any other
+    article without one its class (``regroupement``); then its code is the one generic code that is
+    meant. Beside a code they are compared with it.
     """
 
     code: TypedCode | None = None
+    regroupement: ClassCode | None = None
     lens_type: LensType | None = None
     price_class: PriceClass | None = None
     price_cents: Annotated[int, Field(ge=0, le=MAX_PRICE_CENTS)]
@@ -231,20 +235,20 @@ def choose_statement(order: SaleOrder, contract: Contract) -> StatementName:
 
 
 def order_warnings(order: SaleOrder, nomenclature: Nomenclature) -> tuple[OrderWarning, ...]:
-    """Where a lens's type or price class is another than its code's.
+    """Where an article's class, type or price class is another than its code's.
 
     Whether the correction fits the code, `optician.disclosure.disclose` says. Raises `OrderError`
     as `to_sale` does.
     """
     warnings = []
     for place, item in order.articles():
-        if item.code is None:
-            continue
-        row = _known_row(item.code, place, order, nomenclature)
-        if item.lens_type is not None and item.lens_type not in lens_types_of(row):
+        row = _row_of(item, place, order, nomenclature)
+        if item.regroupement not in (None, row.regroupement):
+            warnings.append(OrderWarning("code_class", place))
+        if row.family == "lens" and item.lens_type not in (None, *lens_types_of(row)):
             warnings.append(OrderWarning("code_lens_type", place))
         price_class = nomenclature.regroupement_class(row.regroupement).price_class
-        if item.price_class is not None and item.price_class != price_class:
+        if item.price_class not in (None, price_class):
             warnings.append(OrderWarning("code_price_class", place))
     return tuple(warnings)
 
@@ -265,19 +269,21 @@ def _require_in_force(order: SaleOrder, nomenclature: Nomenclature, contract: Co
         raise OrderError("table_not_in_force", "date_of_service") from None
 
 
-_FAMILY_PROBLEMS: Final[dict[str, tuple[str, OrderProblem]]] = {
+_FAMILIES: Final[dict[str, tuple[str, OrderProblem]]] = {
     "right_lens": ("lens", "not_a_lens"),
     "left_lens": ("lens", "not_a_lens"),
     "frame": ("frame", "not_a_frame"),
     "supplements": ("supplement", "not_a_supplement"),
 }
+"""What an article has to be by its field, and what is said of another; an ``item`` may be all."""
 
 
 def _row_of(item: OrderItem, place: str, order: SaleOrder, nomenclature: Nomenclature) -> Row:
     if item.code is None:
-        return _chosen_row(item, place, order, nomenclature)
-    row = _known_row(item.code, place, order, nomenclature)
-    family, problem = _FAMILY_PROBLEMS.get(place.split(".", 1)[0], (row.family, "not_a_lens"))
+        row = _chosen_row(item, place, order, nomenclature)
+    else:
+        row = _known_row(item.code, place, order, nomenclature)
+    family, problem = _FAMILIES.get(place.partition(".")[0], (row.family, "not_a_lens"))
     if row.family != family:
         raise OrderError(problem, place)
     if row.family != "lens" and (item.lens_type, item.correction) != (None, None):
@@ -295,9 +301,13 @@ def _known_row(code: int, place: str, order: SaleOrder, nomenclature: Nomenclatu
 
 
 def _chosen_row(item: OrderItem, place: str, order: SaleOrder, nomenclature: Nomenclature) -> Row:
-    """The row of a lens that is given by its correction."""
-    given = (item.lens_type, item.price_class, item.correction)
-    if place not in (*LENS_PLACES, "item") or given == (None, None, None):
+    """The row of an article that is given without its code."""
+    is_lens = place in LENS_PLACES or item.lens_type is not None or item.correction is not None
+    return (_lens_row if is_lens else _other_row)(item, place, order, nomenclature)
+
+
+def _lens_row(item: OrderItem, place: str, order: SaleOrder, nomenclature: Nomenclature) -> Row:
+    if (item.lens_type, item.price_class, item.correction) == (None, None, None):
         raise OrderError("code_needed", place)
     if item.lens_type is None or item.price_class is None or item.correction is None:
         raise OrderError("lens_incomplete", place)
@@ -317,6 +327,21 @@ def _chosen_row(item: OrderItem, place: str, order: SaleOrder, nomenclature: Nom
     if offer.generic is None:
         raise OrderError("code_needed", place)
     return offer.generic
+
+
+def _other_row(item: OrderItem, place: str, order: SaleOrder, nomenclature: Nomenclature) -> Row:
+    """The one generic row of the class that is given, whatever its limit of age: the class says
+    for whom it is."""
+    if item.regroupement is None:
+        raise OrderError("code_needed", place)
+    try:
+        rows = nomenclature.class_rows(item.regroupement, order.date_of_service)
+    except StatementError:
+        raise OrderError("no_such_class", place) from None
+    generic = [row for row in rows if row.scope == "generic"]
+    if len(generic) != 1 or generic[0].family == "lens":
+        raise OrderError("code_needed", place)
+    return generic[0]
 
 
 def _require_one_price_class(rows: dict[str, Row], nomenclature: Nomenclature) -> None:
