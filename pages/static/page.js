@@ -1,0 +1,88 @@
+// What makes the pages a little easier. Everything works without it.
+"use strict";
+
+const body = document.body;
+
+// A form that was sent shows so, and is not sent twice.
+document.addEventListener("submit", (event) => {
+  const form = event.target;
+  if (form.dataset.sent) {
+    event.preventDefault();
+    return;
+  }
+  if (form.method !== "post") {
+    return;
+  }
+  form.dataset.sent = "yes";
+  form.setAttribute("aria-busy", "true");
+  const button = event.submitter;
+  // A button that is disabled before the form is gone would not be sent with it.
+  setTimeout(() => {
+    if (button && form.classList.contains("form")) {
+      button.classList.add("busy");
+      button.setAttribute("aria-disabled", "true");
+      const note = document.createElement("span");
+      note.className = "hidden";
+      note.setAttribute("role", "status");
+      note.textContent = body.dataset.busy;
+      form.append(note);
+    }
+  }, 0);
+});
+
+// Back to a page of the browser's memory: its forms can be sent again.
+window.addEventListener("pageshow", () => {
+  for (const form of document.querySelectorAll("form[data-sent]")) {
+    delete form.dataset.sent;
+    form.removeAttribute("aria-busy");
+  }
+  for (const button of document.querySelectorAll("button.busy")) {
+    button.classList.remove("busy");
+    button.removeAttribute("aria-disabled");
+  }
+});
+
+// Mistakes are read out and reached first.
+const mistakes = document.querySelector("[data-focus]");
+if (mistakes) {
+  mistakes.focus();
+}
+
+// A select or a radio that shows other fields: data-shows="name=value other" on those fields.
+const showing = () => {
+  for (const part of document.querySelectorAll("[data-shows]")) {
+    const [name, values] = part.dataset.shows.split("=");
+    const chosen = document.querySelector(`select[name="${name}"], input[name="${name}"]:checked`);
+    part.hidden = !(chosen && values.split(" ").includes(chosen.value));
+  }
+};
+if (document.querySelector("[data-shows]")) {
+  document.addEventListener("change", showing);
+  showing();
+}
+
+// Copying, where the browser allows it.
+if (navigator.clipboard) {
+  for (const button of document.querySelectorAll("button[data-copy]")) {
+    const words = button.textContent;
+    button.hidden = false;
+    button.addEventListener("click", async () => {
+      await navigator.clipboard.writeText(button.dataset.copy);
+      button.textContent = body.dataset.copied;
+      setTimeout(() => {
+        button.textContent = words;
+      }, 2000);
+    });
+  }
+}
+
+// A page that asks for it is fetched anew after data-refresh seconds, unless someone types in it.
+const refresh = document.querySelector("[data-refresh]");
+if (refresh) {
+  setTimeout(() => {
+    const active = document.activeElement;
+    if (!active || active === body || active.id === "content") {
+      location.reload();
+    }
+  }, 1000 * Number(refresh.dataset.refresh));
+}
