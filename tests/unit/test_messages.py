@@ -12,10 +12,12 @@ from circuits.notices import NOTICE_REASONS
 from optician.messages import (
     ATTESTATION_PROBLEMS,
     AUDIT_PROBLEMS,
+    DISCLOSURE_WORDS,
     MESSAGES,
     NEXT_STEPS,
     NO_NEXT_STEP,
     NOTICE_PROBLEMS,
+    ORDER_PROBLEMS,
     PROBLEMS,
     in_language,
 )
@@ -30,6 +32,8 @@ CATALOGUES = {
     "problems of notices": NOTICE_PROBLEMS,
     "problems of attestations": ATTESTATION_PROBLEMS,
     "problems of audits": AUDIT_PROBLEMS,
+    "problems of sale orders": ORDER_PROBLEMS,
+    "words of a disclosure": DISCLOSURE_WORDS,
     "no next step": {"": NO_NEXT_STEP},
 }
 
