@@ -8,7 +8,7 @@ import signal
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
@@ -25,7 +25,7 @@ from tests.integration.test_service import DELIVERY
 from tests.support.insurer import Insurer, Optician
 from tests.support.postgres import Cluster, postgres_cluster
 from tests.support.remade import reproved, resigned
-from tests.support.server import Server, Store, is_running
+from tests.support.server import Server, Store, is_running, start_server
 from verifier_api.store.database import Database
 from verifier_api.store.schema import metadata
 
@@ -35,10 +35,14 @@ ABOUT_A_SECOND = 2.5
 """A process asks once a second what has changed; the rest is for a machine that is busy."""
 
 
-@pytest.fixture
-def second(insurer: Insurer, start: StartServer) -> Server:
+@pytest.fixture(scope="module")
+def second(insurer: Insurer) -> Iterator[Server]:
     """Another process on the database of the first."""
-    return start(insurer.server.store, insurer.server.admin_token)
+    server = start_server(insurer.server.store, insurer.server.admin_token)
+    try:
+        yield server
+    finally:
+        server.kill()
 
 
 def is_let_in(server: Server, token: str) -> bool:
