@@ -28,6 +28,7 @@ from optician.terminal import (
     blaming,
     reporting_to,
 )
+from optician.vault.commands import app as vault_app
 from zk.errors import StatementError
 
 if TYPE_CHECKING:
@@ -310,3 +311,4 @@ def open_(
 for command in (submit, status, invoice, cancel, fetch, attest):
     app.command()(command)
 app.add_typer(audits_app, name="audits")
+app.add_typer(vault_app, name="vault")

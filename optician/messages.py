@@ -63,6 +63,54 @@ MESSAGES: Final[dict[str, tuple[str, str]]] = {
         "this audit is not to be answered so: nothing was sent",
         "cet audit ne peut recevoir cette réponse : rien n'a été envoyé",
     ),
+    # the vault
+    "vault_missing": ("there is no vault at this place", "il n'y a pas de coffre à cet endroit"),
+    "vault_exists": (
+        "there is a file at this place already, which is not replaced",
+        "il y a déjà un fichier à cet endroit ; il n'est pas remplacé",
+    ),
+    "vault_damaged": (
+        "the vault is damaged, or was changed by something else; nothing was written to it",
+        "le coffre est endommagé, ou modifié par autre chose ; rien n'y a été écrit",
+    ),
+    "vault_version": (
+        "the vault is of another version of this program",
+        "le coffre est d'une autre version de ce programme",
+    ),
+    "passphrase_wrong": (
+        "this passphrase or key does not open the vault; nothing was written to it",
+        "cette phrase de passe ou cette clé n'ouvre pas le coffre ; rien n'y a été écrit",
+    ),
+    "passphrase_weak": (
+        "the passphrase is too easy to guess: at least 12 characters, 5 of them different",
+        "la phrase de passe est trop facile à deviner : au moins 12 caractères, dont 5 différents",
+    ),
+    "keyring_missing": (
+        "this system's own store of keys is not there, or has no key of this vault",
+        "le trousseau de ce système est absent, ou n'a pas de clé de ce coffre",
+    ),
+    "keyring_refused": (
+        "this system's own store of keys refuses",
+        "le trousseau de ce système refuse",
+    ),
+    "vault_busy": (
+        "another program is using the vault; try again",
+        "un autre programme utilise le coffre ; réessayez",
+    ),
+    "vault_locked": ("the vault is locked", "le coffre est verrouillé"),
+    "vault_storage": (
+        "the vault cannot be read or written: a full disk, missing rights, too little memory",
+        "le coffre ne peut être lu ou écrit : disque plein, droits ou mémoire insuffisants",
+    ),
+    "not_a_backup": (
+        "this file is no back-up of a vault",
+        "ce fichier n'est pas une sauvegarde de coffre",
+    ),
+    "passphrase_differs": (
+        "the two passphrases are not the same",
+        "les deux phrases de passe ne sont pas identiques",
+    ),
+    "damage": ("the vault is damaged", "le coffre est endommagé"),
     "usage": ("these options do not go together", "ces options ne vont pas ensemble"),
     "internal": ("internal error, please report it", "erreur interne, merci de la signaler"),
     # warnings
@@ -70,6 +118,20 @@ MESSAGES: Final[dict[str, tuple[str, str]]] = {
     "key_mode": (
         "the key file can be read by others: chmod 600 it",
         "le fichier de clé est lisible par d'autres : chmod 600",
+    ),
+    "passphrase_mode": (
+        "the passphrase file can be read by others: chmod 600 it",
+        "le fichier de la phrase de passe est lisible par d'autres : chmod 600",
+    ),
+    "backup_needs_keyring": (
+        "the back-up opens by the keyring of this machine alone; --opens-by-passphrase-file "
+        "makes one that outlives it",
+        "la sauvegarde ne s'ouvre que par le trousseau de cette machine ; "
+        "--opens-by-passphrase-file en fait une qui lui survit",
+    ),
+    "copies_open_as_before": (
+        "copies and back-ups made before still open as they did",
+        "les copies et sauvegardes déjà faites s'ouvrent encore comme avant",
     ),
     "token_mode": (
         "the token file can be read by others: chmod 600 it",
@@ -116,6 +178,29 @@ MESSAGES: Final[dict[str, tuple[str, str]]] = {
         "le contrat demande une attestation avant l'envoi de la demande",
     ),
     # results
+    "vault_made": ("vault made", "coffre créé"),
+    "vault_at": ("vault", "coffre"),
+    "opens_by": ("opens by", "s'ouvre par"),
+    "by_passphrase": ("a passphrase", "une phrase de passe"),
+    "by_keyring": ("this system's keyring", "le trousseau de ce système"),
+    "vault_rows": ("rows", "lignes"),
+    "vault_openings": ("claims with openings", "demandes avec ouvertures"),
+    "vault_changed": ("the vault now opens by", "le coffre s'ouvre désormais par"),
+    "backed_up": ("back-up", "sauvegarde"),
+    "backup_checked": ("every row was unsealed", "chaque ligne a été descellée"),
+    "backup_unchecked": (
+        "its structure was checked; --check unseals every row",
+        "sa structure a été vérifiée ; --check descelle chaque ligne",
+    ),
+    "restored": ("restored", "restauré"),
+    "kept_as": ("what was there before is kept as", "ce qui y était est gardé sous"),
+    "vault_whole": (
+        "every row unseals; nothing is damaged",
+        "chaque ligne se descelle ; rien n'est endommagé",
+    ),
+    "ask_passphrase": ("Passphrase of the vault", "Phrase de passe du coffre"),
+    "ask_new_passphrase": ("New passphrase", "Nouvelle phrase de passe"),
+    "ask_again": ("Once more", "Encore une fois"),
     "key_made": ("key made for", "clé créée pour"),
     "keep_secret": ("keep it secret", "à garder secret"),
     "claim_made": ("claim ready", "demande prête"),

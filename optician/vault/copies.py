@@ -99,8 +99,7 @@ def backup(
             with Vault.open(draft, source) as vault:
                 vault.change(opens_by, scrypt=scrypt)
             _as_one_file(draft)
-        facts = inspect(draft)
-    return facts
+        return inspect(draft)
 
 
 def restore(

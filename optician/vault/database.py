@@ -70,7 +70,11 @@ def connect(path: Path, *, writable: bool) -> sqlite3.Connection:
     With ``writable`` False SQLite has no right to write: not even what a crash left behind is
     carried over into the file, only read.
     """
-    if not path.exists():
+    try:
+        is_there = path.exists()
+    except OSError:  # a folder that must not be looked into
+        raise VaultError("vault_storage") from None
+    if not is_there:
         raise VaultError("vault_missing")
     mode = "rw" if writable else "ro"
     with translated(whole=True):

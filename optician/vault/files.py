@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -42,7 +41,7 @@ def draft_beside(place: Path) -> Iterator[Path]:
     with storing():
         if not place.parent.exists():
             place.parent.mkdir(mode=0o700, parents=True)
-        draft = place.with_name(f".{place.name}.{secrets.token_hex(8)}")
+        draft = place.with_name(f".{place.name}.{os.urandom(8).hex()}")
         os.close(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
     try:
         yield draft

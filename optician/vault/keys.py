@@ -53,7 +53,7 @@ class ScryptCost:
     """Parameters of scrypt: 128·n·r bytes of memory, n·r·p blocks of work.
 
     Raises `ValueError` beyond the bounds within which a vault's header is believed: n a power of
-    two from 2^10, at most 256 MiB, and n·r·p at most 2^23, some twenty seconds.
+    two from 2^10, at most 256 MiB, and n·r·p at most 2^23, eight times the default's work.
     """
 
     n: int = 2**17
@@ -424,7 +424,7 @@ class Keys:
 
     def _sealed_ledger(self, count: int, total: int) -> bytes:
         nonce = os.urandom(NONCE_BYTES)
-        plain = count.to_bytes(8, "big") + total.to_bytes(32, "big")
+        plain = (count % 2**64).to_bytes(8, "big") + total.to_bytes(32, "big")
         return nonce + self._ledger.encrypt(nonce, plain, _LEDGER_TAG + self.vault_id)
 
     def _context(self, place: str, name: str, clear: Clear) -> bytes:
