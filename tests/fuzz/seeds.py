@@ -25,6 +25,7 @@ from tests.fuzz.targets import ACCEPTS, PURPOSE, golden_claim, groups, table, ve
 from tests.support.circuits import bit, purchase
 from tests.support.dbase import FICHE, HISTO, Members, fiche, histo
 from tests.support.dbase import table as dbase_table
+from tests.support.orders import RIGHT, order_document
 from zk.generators import generators_of
 from zk.program import _Compiler
 
@@ -289,6 +290,7 @@ def seeds() -> dict[str, dict[str, bytes]]:
         "sale": {
             name: canonical_bytes(vector(name)["sale"]) for name in ("line", "equipment-mixed")
         },
+        "order": _orders(),
         "identity": {"first": OPTICIANS[0].encode()},
         "party": {role: _party_file(role) for role in signed.PARTIES},
         "publications": _publications(),
@@ -300,6 +302,23 @@ def seeds() -> dict[str, dict[str, bytes]]:
         "bodies": _bodies(),
         "cursors": _cursors(),
     }
+
+
+def _orders() -> dict[str, bytes]:
+    """By corrections, by codes and classes, and one item."""
+    article = {"price_cents": 800}
+    by_code = {
+        "right_lens": {"code": 7237538, **article},
+        "left_lens": {"code": "7 237 538", **article},
+    }
+    single = {"right_lens": None, "left_lens": None, "frame": None, "item": RIGHT}
+    supplements = [{"regroupement": "SV1", **article}]
+    made = {
+        "corrections": order_document(statement="least"),
+        "codes": order_document(**by_code, supplements=supplements),
+        "item": order_document(**single, statement="line"),
+    }
+    return {name: canonical_bytes(document) for name, document in made.items()}
 
 
 def main() -> None:

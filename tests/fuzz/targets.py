@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import struct
 import tempfile
 from collections.abc import Callable, Sequence
@@ -46,7 +47,7 @@ from circuits.canonical import (
     parse_json_strict,
 )
 from circuits.claim import Claim, build_instance, decode_claim, encode_claim, sign_claim
-from circuits.contract import contract_digest, parse_contract
+from circuits.contract import contract_digest, load_sample, parse_contract
 from circuits.document import StrictDocument
 from circuits.nomenclature import SHIPPED_FILE, Nomenclature, is_lpp_code, load_shipped
 from circuits.notices import (
@@ -78,8 +79,11 @@ from circuits.signed import (
 )
 from circuits.signing import key_id_of, public_key_of, sign_document
 from circuits.trust import TRUST_REASONS, parse_trust
+from optician.agent.orders import encode_order
 from optician.claiming import Openings
+from optician.disclosure import disclose
 from optician.identity import Identity
+from optician.order import order_warnings, parse_order, to_sale
 from optician.sale import parse_sale
 from scripts.golden.accepts import OPTICIANS
 from tests.fuzz.corpus import read_corpus
@@ -525,6 +529,38 @@ def _sale() -> Run:
     return read
 
 
+_SEVEN_DIGITS = re.compile(r"[0-9]{7}")
+
+
+def _order() -> Run:
+    contract = load_sample("responsable")
+    nomenclature = load_shipped()
+
+    def read(data: bytes) -> bool:
+        order = parse_order(data)
+        _require(parse_order(encode_order(order)) == order, "an order is kept as it is read")
+        order = order.model_copy(
+            update={"contract_id": contract.contract_id, "insurer_id": contract.insurer_id}
+        )
+        try:
+            sale = to_sale(order, nomenclature, contract)
+            disclosure = disclose(sale, contract, nomenclature)
+        except ZkError as error:
+            _require(not _SEVEN_DIGITS.search(str(error)), "no refusal repeats a code")
+            return False
+        order_warnings(order, nomenclature)
+        clear = {fact.place for fact in disclosure.sees if fact.key == "code"}
+        hidden = {hiding.place for hiding in disclosure.hides_among}
+        _require(not clear & hidden, "a code is hidden or declared, never both")
+        _require(
+            all(place.startswith("supplements") or place == "item" for place in clear),
+            "no code of a lens or a frame is declared in clear",
+        )
+        return True
+
+    return read
+
+
 def _identity() -> Run:
     def read(data: bytes) -> bool:
         identity = Identity.parse(data)
@@ -832,6 +868,7 @@ ALL_TARGETS: dict[str, Target] = {
         Target("opening", "partial openings and their verdict", _opening, "opening"),
         Target("keys", "the list of opticians' keys", _keys, "keys"),
         Target("sale", "sales", _sale, "sale"),
+        Target("order", "sale orders, and what a claim of one would tell", _order, "order"),
         Target("identity", "the optician's key file", _identity, "identity"),
         Target("party", "the key file of another party", _party, "party"),
         Target("publications", "publications, and whether they count", _publications,
