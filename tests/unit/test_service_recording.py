@@ -92,6 +92,10 @@ def test_a_claim_in_order_is_granted_and_recorded_whole(database: Database) -> N
         "granted_lenses_cents": 43_900,
         "granted_frame_cents": 10_000,
         "attest_by": None,
+        "classes": "VM4 VM4 M03",
+        "judging": None,
+        "latency_us": None,
+        "batch_size": None,
     }
     used = {
         entry["commitment"]: entry["claim_id"] for entry in records.rows(database, "commitments")

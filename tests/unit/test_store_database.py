@@ -167,8 +167,9 @@ def test_an_upgrade_from_the_first_schema_keeps_everything_and_names_the_circuit
         records.claim("first"),
         records.claim("same-circuit", beneficiary=records.CHILD),
         records.claim("pair", statement="pair", date_of_service=date(2020, 10, 7)),
-        records.claim("refused-early"),
+        records.claim("refused-early", statement="line"),
     ]
+    classes = ["VM4 VM4 M03", "VM4 VM4 M03", "- - -", "VM4"]
     circuits = [records.CIRCUIT, records.CIRCUIT, records.TABLE, None]
     # As the first version recorded it: `record_claims` needs the later tables.
     with database.write() as connection:
@@ -222,7 +223,11 @@ def test_an_upgrade_from_the_first_schema_keeps_everything_and_names_the_circuit
     before = {name: records.rows(database, name) for name in kept}
     database.upgrade()
     assert database.revision() == HEAD
-    before["claims"] = [row | {"attest_by": None} for row in before["claims"]]
+    unmeasured = {"attest_by": None, "judging": None, "latency_us": None, "batch_size": None}
+    before["claims"] = [
+        row | unmeasured | {"classes": told}
+        for row, told in zip(before["claims"], classes, strict=True)
+    ]
     assert before == {name: records.rows(database, name) for name in kept}
     named = {row["digest"]: row for row in records.rows(database, "circuits")}
     assert named.keys() == {records.CIRCUIT, records.TABLE}
@@ -245,6 +250,41 @@ def test_an_upgrade_from_the_first_schema_keeps_everything_and_names_the_circuit
     ]
     assert json.loads(fresh["declaration"])["statement"] == "equipment"
     assert check_database(database)["problems"] == []
+    database.dispose()
+
+
+def test_the_classes_of_many_older_claims_are_read_from_their_envelopes(tmp_path: Path) -> None:
+    database = Database(sqlite_url(tmp_path / "old.db"))
+    database.upgrade("0003")
+    told = [("VM4", "VM4", "M03"), (None, None, "M01"), ("SV2",)]
+    number = 2_003  # more than are looked at together
+    values = [
+        {
+            "claim_id": f"claim-{count}",
+            "claim_digest": records.CIRCUIT,
+            "envelope": json.dumps(
+                {"lines": [{"regroupement": name} for name in told[count % 3]]}
+            ).encode(),
+            "optician_id": records.SHOP,
+            "contract_id": "contract",
+            "statement": "equipment",
+            "beneficiary": records.ADULT,
+            "date_of_service": records.DAY,
+            "received_at": records.INSTANT,
+            "actor": "token-1",
+            "verdict": "refused",
+            "answer": "{}",
+            "state": "refused",
+            "state_since": records.INSTANT,
+        }
+        for count in range(number)
+    ]
+    with database.write() as connection:
+        connection.execute(insert(schema.claims), values)
+    database.upgrade()
+    found = [row["classes"] for row in records.rows(database, "claims")]
+    texts = ["VM4 VM4 M03", "- - M01", "SV2"]
+    assert found == [texts[count % 3] for count in range(number)]
     database.dispose()
 
 

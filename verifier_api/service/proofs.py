@@ -10,7 +10,8 @@ import gc
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TypeVar
+from time import perf_counter_ns
+from typing import Final, TypeVar
 
 from circuits.canonical import encode_base64url
 from circuits.claim import Claim
@@ -31,6 +32,10 @@ MAX_KEPT = 256
 """Contracts, and tables, that a worker keeps: more than one batch can name. The oldest go first."""
 
 
+PROOF_STEPS: Final = ("statement", "decoding", "proof")
+"""What a worker does with a claim, in order."""
+
+
 @dataclass(frozen=True)
 class ProofTask:
     """A claim whose envelope is in order, and the digests of the insurer's contract and table."""
@@ -43,11 +48,18 @@ class ProofTask:
 @dataclass(frozen=True)
 class ProofVerdict:
     """``reason`` is None exactly if the proof is valid; ``circuit_digest`` is base64url, None if
-    the statement was refused before there was a circuit."""
+    the statement was refused before there was a circuit.
+
+    ``took`` has the microseconds of each of `PROOF_STEPS` as far as it came, the last being the one
+    that failed if there is a reason; the proof's are its share of the batch. ``together`` is the
+    number of proofs that were verified at once, 0 if this one was not.
+    """
 
     reason: str | None
     detail: str = ""
     circuit_digest: str | None = None
+    took: tuple[int, ...] = field(default=(), compare=False)
+    together: int = field(default=0, compare=False)
 
 
 @dataclass
@@ -108,26 +120,39 @@ def judge_proofs(
     if missing:
         raise MissingDocuments(sorted(missing))
     verdicts: list[ProofVerdict | None] = []
-    ready: list[tuple[int, Instance, Proof]] = []
+    ready: list[tuple[int, Instance, Proof, tuple[int, ...]]] = []
     for number, task in enumerate(tasks):
         contract = worker.contracts[task.contract_digest]
         nomenclature = worker.nomenclatures[task.nomenclature_digest]
+        times: dict[str, float] = {}
         try:
-            instance, proof = check_statement(task.claim, contract, nomenclature, worker.generators)
+            instance, proof = check_statement(
+                task.claim, contract, nomenclature, worker.generators, times
+            )
         except ProofRejected as error:
-            verdicts.append(ProofVerdict(error.reason, error.detail))
+            verdicts.append(ProofVerdict(error.reason, error.detail, None, _took(times)))
             continue
-        ready.append((number, instance, proof))
+        ready.append((number, instance, proof, _took(times)))
         verdicts.append(None)
-    bad = verify_batch(worker.generators, [(instance, proof) for _, instance, proof in ready])
-    for place, (number, instance, _) in enumerate(ready):
+    start = perf_counter_ns()
+    bad = verify_batch(worker.generators, [(instance, proof) for _, instance, proof, _ in ready])
+    share = (perf_counter_ns() - start) // 1000 // max(1, len(ready))
+    for place, (number, instance, _, took) in enumerate(ready):
         digest = encode_base64url(instance.circuit.digest)
-        verdicts[number] = (
-            ProofVerdict("proof_invalid", REASONS["proof_invalid"], digest)
-            if place in bad
-            else ProofVerdict(None, "", digest)
+        is_bad = place in bad
+        verdicts[number] = ProofVerdict(
+            "proof_invalid" if is_bad else None,
+            REASONS["proof_invalid"] if is_bad else "",
+            digest,
+            (*took, share),
+            len(ready),
         )
     return [verdict for verdict in verdicts if verdict is not None]
+
+
+def _took(times: Mapping[str, float]) -> tuple[int, ...]:
+    """Milliseconds by step, in whole microseconds."""
+    return tuple(round(milliseconds * 1000) for milliseconds in times.values())
 
 
 def is_ready() -> bool:

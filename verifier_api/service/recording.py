@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
+from time import perf_counter_ns
 from typing import Any
 
 from sqlalchemy import Connection
@@ -32,6 +33,7 @@ from verifier_api.service.duties import (
     recorded_duties,
 )
 from verifier_api.service.errors import ServiceError
+from verifier_api.service.judging import Judging, Outcome, judging_columns
 from verifier_api.service.life import grant_deadline, is_renewal_too_early, verdict_answer
 from verifier_api.service.proofs import ProofVerdict
 from verifier_api.store import attestations as attestations_store
@@ -49,7 +51,7 @@ class Examined:
 
     ``refusal`` is (reason, detail) if the envelope was refused; else ``contract`` and ``proof`` are
     set. ``duties`` are what the contract asks to be attested, ``attestations`` what came with the
-    claim, not yet looked at.
+    claim, not yet looked at. ``judging`` is the stopwatch, None where nobody measures.
     """
 
     claim: Claim
@@ -61,6 +63,21 @@ class Examined:
     proof: ProofVerdict | None = None
     duties: tuple[Duty, ...] = ()
     attestations: tuple[Attestation, ...] = ()
+    judging: Judging | None = field(default=None, compare=False)
+
+
+class _Steps:
+    """Outcome and microseconds of the steps that need the records."""
+
+    def __init__(self) -> None:
+        self.found: dict[str, tuple[Outcome, int]] = {}
+        self._since = perf_counter_ns()
+
+    def note(self, step: str, outcome: Outcome = "passed") -> None:
+        """The step has come to its end; the next begins."""
+        now = perf_counter_ns()
+        self.found[step] = outcome, (now - self._since) // 1000
+        self._since = now
 
 
 def record_claims(
@@ -128,7 +145,8 @@ class _Recording:
             if digest == item.digest:
                 return answer
             return ServiceError("claim_conflict", CONFLICT, places=("claim_id",))
-        verdict, reason, detail = self._decide(item)
+        steps = _Steps()
+        verdict, reason, detail = self._decide(item, steps)
         taken: tuple[Taken, ...] = ()
         duties: list[RecordedDuty] = []
         if verdict != "refused" and (item.duties or item.attestations):
@@ -140,6 +158,8 @@ class _Recording:
                 return error
             granted_at = self.now if verdict == "granted" else None
             duties = recorded_duties(item.duties, taken, granted_at)
+        if verdict != "refused":
+            steps.note("attestations")
         attest_by = next_due(duties)
         deadline = None
         if verdict == "granted" and item.contract is not None:
@@ -160,14 +180,14 @@ class _Recording:
             attest_by,
         )
         answer = json.dumps(facts, ensure_ascii=False)
-        self._keep(item, verdict, reason, answer, deadline, attest_by)
+        self._keep(item, steps, verdict, reason, answer, deadline, attest_by)
         self._keep_attestations(item, taken, duties, verdict, attest_by)
         if circuit_digest is not None and circuit_digest not in self.circuits:
             self.circuits[circuit_digest] = _circuit_row(claim, circuit_digest)
         self.known[claim.claim_id] = item.digest, answer
         return answer
 
-    def _decide(self, item: Examined) -> tuple[str, str | None, str]:
+    def _decide(self, item: Examined, steps: _Steps) -> tuple[str, str | None, str]:
         """Verdict, reason, detail."""
         if item.refusal is not None:
             return ("refused", *item.refusal)
@@ -176,16 +196,22 @@ class _Recording:
         assert proof is not None
         for number, line in enumerate(claim.lines):
             if line.commitment in self.used:
+                steps.note("uniqueness", "failed")
                 return "refused", "commitment_reused", f"lines.{number}.commitment"
+        steps.note("uniqueness")
         age_group = self._age_group(claim)
         if age_group is None:
+            steps.note("rights", "failed")
             return "refused", "rights_unknown", ""
+        steps.note("rights")
         granted = self.granted.get(claim.beneficiary, [])
         is_early = claim.statement in EQUIPMENT and is_renewal_too_early(
             claim.date_of_service, granted, contract, age_group
         )
         if is_early and claim.early_renewal_ground is None:
+            steps.note("renewal", "failed")
             return "refused", "renewal_too_early", ""
+        steps.note("renewal", "pending" if is_early else "passed")
         if proof.reason is not None:
             return "refused", proof.reason, proof.detail
         return ("pending", "early_renewal", "") if is_early else ("granted", None, "")
@@ -221,6 +247,7 @@ class _Recording:
     def _keep(
         self,
         item: Examined,
+        steps: _Steps,
         verdict: str,
         reason: str | None,
         answer: str,
@@ -256,7 +283,9 @@ class _Recording:
                 "attest_by": attest_by,
                 "granted_lenses_cents": amounts.lenses_cents if amounts else None,
                 "granted_frame_cents": amounts.frame_cents if amounts else None,
+                "classes": store.classes_text([line.regroupement for line in claim.lines]),
             }
+            | judging_columns(item.judging, item.refusal, item.proof, steps.found)
         )
 
 

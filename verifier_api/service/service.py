@@ -43,7 +43,8 @@ from verifier_api.service.cursors import decode_cursor, encode_cursor
 from verifier_api.service.directory import Directory, NomenclatureVersion
 from verifier_api.service.duties import detail_facts, read_duties
 from verifier_api.service.errors import ServiceError
-from verifier_api.service.life import amounts_facts
+from verifier_api.service.judging import Judging
+from verifier_api.service.listing import summary_facts
 from verifier_api.service.notices import (
     NOT_FOUND,
     RETRY_AFTER_SECONDS,
@@ -54,9 +55,11 @@ from verifier_api.service.notices import (
     take_decision,
     take_invoice,
 )
+from verifier_api.service.overview import Overview
 from verifier_api.service.pool import BatchObserver, ProofPool
 from verifier_api.service.proofs import ProofTask, ProofVerdict
 from verifier_api.service.recording import Examined, record_claims
+from verifier_api.service.sessions import Sessions
 from verifier_api.service.writer import Writer
 from verifier_api.store import attestations as attestations_store
 from verifier_api.store import claims as store
@@ -64,6 +67,7 @@ from verifier_api.store import reference
 from verifier_api.store.claims import ClaimFilter
 from verifier_api.store.database import Database, StorageError
 from verifier_api.store.instants import note_instant
+from verifier_api.store.sessions import delete_expired
 from zk.backends import load_group
 from zk.encoding import proof_bytes
 from zk.errors import ProofRejected, ZkError
@@ -108,6 +112,8 @@ class VerifierService:
         self.clock = clock
         self.directory = Directory(database, trust)
         self.audits = AuditOffice(self, signer)
+        self.overview = Overview(self)
+        self.sessions = Sessions(self)
         self.pool = ProofPool(
             self._document,
             workers=options.workers,
@@ -135,6 +141,7 @@ class VerifierService:
         self._tasks = [
             asyncio.create_task(self._repeat(DIRECTORY_SECONDS, self.refresh)),
             asyncio.create_task(self._repeat(SWEEP_SECONDS, self._sweep)),
+            asyncio.create_task(self._warm()),
         ]
 
     async def stop(self) -> None:
@@ -190,10 +197,15 @@ class VerifierService:
         def act(connection: Connection) -> None:
             store.expire_overdue(connection, instant)
             store.mark_attestations_overdue(connection, instant)
+            delete_expired(connection, instant)
             note_instant(connection, now)
 
         await self.change(act)
         await self.audits.sweep()
+
+    async def _warm(self) -> None:
+        with contextlib.suppress(ServiceError):  # the pages will count by themselves
+            await self.overview.warm()
 
     async def _repeat(self, seconds: float, act: Callable[[], Awaitable[Any]]) -> None:
         while True:
@@ -257,27 +269,38 @@ class VerifierService:
 
     async def _examine(self, claim: Claim, envelope: bytes, actor: str) -> Examined:
         # The envelope is the claim's one canonical form: `decode_claim` has seen to that.
+        judging = Judging()
         digest = encode_base64url(envelope_digest(envelope))
         try:
-            contract, nomenclature = await self._checked_envelope(claim)
+            contract, nomenclature = await self._checked_envelope(claim, judging.envelope)
         except ProofRejected as error:
             refusal = (error.reason, error.detail)
-            return Examined(claim, envelope, digest, actor, refusal)
+            judging.answer()
+            return Examined(claim, envelope, digest, actor, refusal, judging=judging)
+        judging.ask()
         proof = await self.pool.judge(_task(claim))
+        judging.answer()
         duties: tuple[Duty, ...] = ()
         if proof.reason is None and contract.attestations:
             duties = await asyncio.to_thread(attestation_duties, claim, contract, nomenclature)
-        return Examined(claim, envelope, digest, actor, None, contract, proof, duties)
+        return Examined(
+            claim, envelope, digest, actor, None, contract, proof, duties, judging=judging
+        )
 
-    async def _checked_envelope(self, claim: Claim) -> tuple[Contract, Nomenclature]:
+    async def _checked_envelope(
+        self, claim: Claim, times: dict[str, float] | None = None
+    ) -> tuple[Contract, Nomenclature]:
+        """``times`` takes the milliseconds of each step."""
         snapshot = self.directory.snapshot
         try:
-            return check_envelope(claim, snapshot, self.clock())
+            return check_envelope(claim, snapshot, self.clock(), times)
         except ProofRejected as error:
             if error.reason not in _MAY_BE_NEWS:
                 raise
         await self._refresh_for_miss()
-        return check_envelope(claim, self.directory.snapshot, self.clock())
+        if times is not None:
+            times.clear()
+        return check_envelope(claim, self.directory.snapshot, self.clock(), times)
 
     async def verify(self, claim: Claim) -> dict[str, Any]:
         """The verdict on a claim by itself: nothing is recorded, and no record is looked at.
@@ -356,7 +379,7 @@ class VerifierService:
             lambda connection: store.list_claims(connection, chosen, now, before, limit + 1)
         )
         following = encode_cursor(rows[limit - 1].sequence) if len(rows) > limit else None
-        return {"claims": [_summary(row) for row in rows[:limit]], "next": following}
+        return {"claims": [summary_facts(row) for row in rows[:limit]], "next": following}
 
     async def claim(self, claim_id: str, principal: Principal) -> dict[str, Any]:
         """One claim with its verdict, its history and what it says. Raises `ServiceError`
@@ -382,7 +405,7 @@ class VerifierService:
         asked = []
         if duties:
             asked = read_duties(duties, await self._known_contract(said["contract_digest"]))
-        return _summary(row) | {
+        return summary_facts(row) | {
             "verdict_answer": json.loads(whole.answer),
             "attestations": detail_facts(asked, given),
             "claim": {name: said[name] for name in said if name not in ("proof", "signature")},
@@ -584,27 +607,6 @@ def _stateless(claim: Claim, verdict: ProofVerdict) -> dict[str, Any]:
         "reason": verdict.reason,
         "detail": verdict.detail,
         "circuit_digest": verdict.circuit_digest,
-    }
-
-
-def _summary(row: Any) -> dict[str, Any]:
-    invoice = json.loads(row.invoice_answer) if row.invoice_answer else None
-    return {
-        "claim_id": row.claim_id,
-        "claim_digest": row.claim_digest,
-        "optician_id": row.optician_id,
-        "contract_id": row.contract_id,
-        "statement": row.statement,
-        "date_of_service": row.date_of_service.isoformat(),
-        "received_at": row.received_at,
-        "verdict": row.verdict,
-        "reason": row.reason,
-        "state": row.state,
-        "state_since": row.state_since,
-        "granted_until": row.deadline if row.state == "granted" else None,
-        "attest_by": row.attest_by if row.state in store.COUNTING else None,
-        "amounts": amounts_facts(row.granted_lenses_cents, row.granted_frame_cents),
-        "invoiced_amounts": invoice["amounts"] if invoice else None,
     }
 
 

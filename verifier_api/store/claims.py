@@ -5,6 +5,8 @@ No rule stands here: `verifier_api.service.recording` decides, inside the writin
 
 from __future__ import annotations
 
+import json
+import operator
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -21,6 +23,7 @@ from sqlalchemy import (
     delete,
     func,
     insert,
+    literal,
     or_,
     select,
     update,
@@ -57,7 +60,8 @@ def _lacks_attestation(now: Any) -> Any:
     return and_(claims.c.state.in_(AWAITING), claims.c.attest_by < now, is_first)
 
 
-def _state_at(now: Any) -> Any:
+def state_at(now: Any) -> Any:
+    """The state of a row of ``claims`` at the moment ``now``."""
     return case(
         (_lacks_attestation(now), ATTESTATION_OVERDUE),
         (_has_expired(now), "expired"),
@@ -87,7 +91,7 @@ _GRANTED_TO = select(
     claims.c.beneficiary,
     claims.c.date_of_service,
     claims.c.statement,
-    _state_at(bindparam("now")).label("state"),
+    state_at(bindparam("now")).label("state"),
 ).where(claims.c.beneficiary.in_(_NAMED), claims.c.state.in_(COUNTING))
 _CIRCUITS = select(circuits.c.digest).where(circuits.c.digest.in_(_NAMED))
 
@@ -127,7 +131,7 @@ def claim_at(connection: Connection, claim_id: str, now: str) -> Row[Any] | None
     query: Select[Any] = select(
         *others,
         claims.c.state.label("stored_state"),
-        _state_at(now).label("state"),
+        state_at(now).label("state"),
         _since_at(now).label("state_since"),
     )
     return connection.execute(query.where(claims.c.claim_id == claim_id)).first()
@@ -140,6 +144,14 @@ def find_notice(connection: Connection, claim_id: str, kind: str) -> Row[Any] | 
 
 
 # -- writing ------------------------------------------------------------------------------------
+
+HIDDEN = "-"
+"""Stands for a class that a claim hides."""
+
+
+def classes_text(classes: Sequence[str | None]) -> str:
+    """The column ``classes``: declared classes in the order of the lines, None where hidden."""
+    return " ".join(name or HIDDEN for name in classes)
 
 
 def insert_claims(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -235,7 +247,8 @@ def mark_attestations_overdue(connection: Connection, now: str, claim_id: str | 
 
 @dataclass(frozen=True)
 class ClaimFilter:
-    """What a listing is limited to; None is no limit. Days are of service, both ends included."""
+    """What a listing is limited to; None is no limit. Days are of service, both ends included;
+    ``regroupement`` is a class that one of the lines declares, ``claim_id`` any part of it."""
 
     state: str | None = None
     verdict: str | None = None
@@ -247,42 +260,69 @@ class ClaimFilter:
     date_to: date | None = None
     received_from: str | None = None
     received_to: str | None = None
+    regroupement: str | None = None
+    claim_id: str | None = None
+
+
+def matching(chosen: ClaimFilter, now: str) -> list[Any]:
+    """The conditions on ``claims`` that a listing is limited by."""
+    equal = {
+        "verdict": claims.c.verdict,
+        "reason": claims.c.reason,
+        "optician_id": claims.c.optician_id,
+        "contract_id": claims.c.contract_id,
+        "statement": claims.c.statement,
+        "state": state_at(now),
+    }
+    at_least = {"date_from": claims.c.date_of_service, "received_from": claims.c.received_at}
+    at_most = {"date_to": claims.c.date_of_service, "received_to": claims.c.received_at}
+    conditions: list[Any] = []
+    for columns, compare in ((equal, operator.eq), (at_least, operator.ge), (at_most, operator.le)):
+        for name, column in columns.items():
+            value = getattr(chosen, name)
+            if value is not None:
+                conditions.append(compare(column, value))
+    if chosen.regroupement is not None:
+        spaced = literal(" ").concat(claims.c.classes).concat(" ")
+        conditions.append(spaced.contains(f" {chosen.regroupement} ", autoescape=True))
+    if chosen.claim_id is not None:
+        # Every letter as it is, on both databases; from the index of the ids alone.
+        is_part = func.replace(claims.c.claim_id, chosen.claim_id, "") != claims.c.claim_id
+        found = select(claims.c.sequence).where(is_part)
+        conditions.append(claims.c.sequence.in_(found))
+    return conditions
 
 
 def list_claims(
     connection: Connection, chosen: ClaimFilter, now: str, before: int | None, limit: int
 ) -> Sequence[Row[Any]]:
     """A page, newest first: rows with sequence below ``before``, and the amounts invoiced."""
-    query = _summaries(now)
-    state = _state_at(now)
-    conditions = {
-        "verdict": claims.c.verdict,
-        "reason": claims.c.reason,
-        "optician_id": claims.c.optician_id,
-        "contract_id": claims.c.contract_id,
-        "statement": claims.c.statement,
-        "state": state,
-    }
-    for name, column in conditions.items():
-        value = getattr(chosen, name)
-        if value is not None:
-            query = query.where(column == value)
-    if chosen.date_from is not None:
-        query = query.where(claims.c.date_of_service >= chosen.date_from)
-    if chosen.date_to is not None:
-        query = query.where(claims.c.date_of_service <= chosen.date_to)
-    if chosen.received_from is not None:
-        query = query.where(claims.c.received_at >= chosen.received_from)
-    if chosen.received_to is not None:
-        query = query.where(claims.c.received_at <= chosen.received_to)
+    conditions = matching(chosen, now)
+    numbers = select(claims.c.sequence)
+    # Where few claims may match, SQLite is kept from walking the table itself: not in its order,
+    # which makes it read `ix_claims_overview`, and no envelope.
+    is_open = not conditions or chosen.optician_id is not None
+    order = claims.c.sequence if is_open else claims.c.sequence + 0
     if before is not None:
-        query = query.where(claims.c.sequence < before)
-    return connection.execute(query.order_by(claims.c.sequence.desc()).limit(limit)).all()
+        conditions.append(order < before)
+    numbers = numbers.where(*conditions).order_by(order.desc()).limit(limit)
+    page = select(numbers.subquery().c.sequence)
+    query = summaries(now).where(claims.c.sequence.in_(page))
+    return connection.execute(query.order_by(claims.c.sequence.desc())).all()
 
 
 def claim_summary(connection: Connection, claim_id: str, now: str) -> Row[Any] | None:
     """One claim as a listing shows it."""
-    return connection.execute(_summaries(now).where(claims.c.claim_id == claim_id)).first()
+    return connection.execute(summaries(now).where(claims.c.claim_id == claim_id)).first()
+
+
+def contract_digests(connection: Connection, claim_ids: Sequence[str]) -> dict[str, str]:
+    """By claim: the digest of the contract that its envelope names."""
+    query = select(claims.c.claim_id, claims.c.envelope).where(claims.c.claim_id.in_(claim_ids))
+    return {
+        row.claim_id: json.loads(row.envelope)["contract_digest"]
+        for row in connection.execute(query)
+    }
 
 
 def history_of(connection: Connection, claim_id: str) -> Sequence[Row[Any]]:
@@ -291,7 +331,8 @@ def history_of(connection: Connection, claim_id: str) -> Sequence[Row[Any]]:
     return connection.execute(query.order_by(events.c.sequence)).all()
 
 
-def _summaries(now: str) -> Any:
+def summaries(now: str) -> Any:
+    """The rows of listings, of all claims, with the state at ``now``."""
     invoice = and_(notices.c.claim_id == claims.c.claim_id, notices.c.kind == "invoice")
     return select(
         claims.c.sequence,
@@ -304,12 +345,15 @@ def _summaries(now: str) -> Any:
         claims.c.received_at,
         claims.c.verdict,
         claims.c.reason,
-        _state_at(now).label("state"),
+        state_at(now).label("state"),
         _since_at(now).label("state_since"),
         claims.c.deadline,
         claims.c.attest_by,
         claims.c.granted_lenses_cents,
         claims.c.granted_frame_cents,
+        claims.c.classes,
+        claims.c.latency_us,
+        claims.c.batch_size,
         notices.c.answer.label("invoice_answer"),
     ).select_from(claims.outerjoin(notices, invoice))
 

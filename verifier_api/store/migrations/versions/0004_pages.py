@@ -16,6 +16,10 @@ down_revision = "0003"
 _INSTANT = sa.String(20)
 _DIGEST = sa.String(43)
 _TOGETHER = 1000
+_OVERVIEW = (
+    *("received_at", "verdict", "state", "reason", "optician_id", "contract_id", "statement"),
+    *("date_of_service", "deadline", "attest_by", "classes", "latency_us", "batch_size"),
+)
 
 
 def upgrade() -> None:
@@ -25,7 +29,7 @@ def upgrade() -> None:
     op.add_column("claims", sa.Column("judging", sa.Text()))
     op.add_column("claims", sa.Column("latency_us", sa.Integer()))
     op.add_column("claims", sa.Column("batch_size", sa.Integer()))
-    op.create_index("ix_claims_received_at", "claims", ["received_at"])
+    op.create_index("ix_claims_overview", "claims", list(_OVERVIEW))
     op.create_table(
         "page_sessions",
         sa.Column("session_sha256", _DIGEST, nullable=False),
@@ -64,4 +68,3 @@ def _fill_classes(connection: sa.Connection) -> None:
 def _classes(envelope: bytes) -> str:
     lines = json.loads(envelope)["lines"]
     return " ".join(line["regroupement"] or "-" for line in lines)
-
