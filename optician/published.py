@@ -46,6 +46,12 @@ class Reliance:
 
         Raises `CommandError` ("unpublished").
         """
+        obstacle = self.obstacle(document, day, now)
+        if obstacle is not None:
+            raise CommandError("unpublished", obstacle)
+
+    def obstacle(self, document: Contract | Nomenclature, day: date, now: datetime) -> str | None:
+        """Why `require` refuses a document; None if it does not."""
         facts = published_facts(document)
         reason = NONE_OF_IT
         for publication in self.publications:
@@ -58,9 +64,9 @@ class Reliance:
                 reason = error.detail
                 continue
             if publication.in_force_from <= day:
-                return
+                return None
             reason = LATER
-        raise CommandError("unpublished", f"{facts['kind']}: {reason}")
+        return f"{facts['kind']}: {reason}"
 
 
 def read_reliance(

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from circuits.contract import Contract
     from circuits.nomenclature import Nomenclature
     from optician.disclosure import Disclosure
+    from optician.order import OrderWarning
     from optician.sale import Sale
 
 Language: TypeAlias = Literal["en", "fr"]
@@ -81,6 +82,8 @@ class Preview:
 
     sale: Sale = field(repr=False)
     disclosure: Disclosure = field(repr=False)
+    warnings: tuple[OrderWarning, ...]
+    """Where the order does not go with its codes; `disclosure.warnings` has the others."""
     insurer: InsurerProfile
     contract: Contract
     nomenclature: Nomenclature = field(repr=False)
@@ -98,6 +101,7 @@ class Problem:
     at: datetime | None = None
     places: tuple[str, ...] = ()
     request_id: str | None = None
+    reason: str | None = None
 
 
 @dataclass(frozen=True)
@@ -120,9 +124,13 @@ class LineFacts:
 
 @dataclass(frozen=True)
 class Hiding:
-    """What one hidden value hides among: possible corrections (cells) and codes."""
+    """What one hidden code hides among: possible corrections (cells) and codes.
 
-    where: str
+    ``place`` is the article's field of the order, or "lenses" where both lenses hide together;
+    ``regroupement`` None there.
+    """
+
+    place: str
     regroupement: str | None
     cells: int
     codes: int
@@ -130,11 +138,12 @@ class Hiding:
 
 @dataclass(frozen=True)
 class Warned:
-    """Where a claim shelters the patient less than it could: a key of
-    `optician.messages.MESSAGES`, and where."""
+    """Where a claim shelters the patient less than it could, or looks wrong: a key of
+    `optician.messages.MESSAGES`, and the article's field."""
 
     warning: str
-    where: str = ""
+    place: str = ""
+    regroupement: str | None = None
 
 
 @dataclass(frozen=True)
@@ -246,6 +255,8 @@ class AuditView:
     revealed: Mapping[str, Any] | None = field(repr=False)
     hidden: tuple[str, ...]
     obstacle: Texts | None
+    obstacle_detail: str
+    """English, from the library; may be empty."""
     is_auditor_trusted: bool | None
     """None until the auditor's signed case is here."""
 
