@@ -1,6 +1,7 @@
 """A relay before a server, which keeps every byte that goes through it, in both directions.
 
-Its address stays the same when the server behind it is started again elsewhere.
+Its address stays the same when the server behind it is started again elsewhere. It can be a dead
+line for a while.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ class Relay:
     def __init__(self, target: str) -> None:
         """Listen on 127.0.0.1, before the server at the address ``target``."""
         self.target = target
+        self.is_cut = False
+        """While it is, connections are closed at once, those that there are as well."""
         self._listening = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self._listening.getsockname()[1]}"
         self._streams: list[tuple[str, bytearray]] = []
@@ -50,6 +53,9 @@ class Relay:
                     near, _ = self._listening.accept()
                 except TimeoutError:
                     continue
+                if self.is_cut:
+                    near.close()
+                    continue
                 thread = threading.Thread(target=self._pass_on, args=(near,))
                 thread.start()
                 threads.append(thread)
@@ -75,7 +81,7 @@ class Relay:
     def _shovel(self, ways: dict[socket.socket, tuple[socket.socket, bytearray]]) -> None:
         """From each to the other, until both have said all."""
         is_open = set(ways)
-        while is_open and not self._is_closed:
+        while is_open and not (self._is_closed or self.is_cut):
             ready, _, _ = select.select(list(is_open), [], [], _TICK)
             for source in ready:
                 sink, kept = ways[source]
