@@ -11,7 +11,19 @@ import re
 from datetime import date
 from typing import Annotated, Any, TypeAlias, TypeVar
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    ValidationError,
+)
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
+from pydantic_core.core_schema import no_info_after_validator_function
 
 from circuits.canonical import (
     canonical_bytes,
@@ -119,16 +131,33 @@ def _problem(entry: dict[str, Any]) -> str:
 # -- types of fields --------------------------------------------------------------------------
 
 
-def form(pattern: str, words: str) -> AfterValidator:
-    """A text that matches ``pattern`` whole; ``words`` says so to whoever got it wrong."""
-    compiled = re.compile(pattern, re.ASCII)
+class _Form:
+    """A text of one form, for validation and for the JSON Schema."""
 
-    def check(text: str) -> str:
-        if not compiled.fullmatch(text):
-            raise ValueError(words)
+    def __init__(self, pattern: str, words: str) -> None:
+        self._pattern = pattern
+        self._compiled = re.compile(pattern, re.ASCII)
+        self._words = words
+
+    def _check(self, text: str) -> str:
+        if not self._compiled.fullmatch(text):
+            raise ValueError(self._words)
         return text
 
-    return AfterValidator(check)
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        return no_info_after_validator_function(self._check, handler(source))
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        return handler(schema) | {"pattern": f"^{self._pattern}$"}
+
+
+def form(pattern: str, words: str) -> _Form:
+    """A text that matches ``pattern`` whole; ``words`` says so to whoever got it wrong."""
+    return _Form(pattern, words)
 
 
 def base64url_of(least: int, most: int | None = None) -> AfterValidator:

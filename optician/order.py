@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated, Final, Literal, TypeAlias
 
-from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
+from pydantic.config import JsonDict
 
 from circuits.claim import Beneficiary, ClaimAmounts
 from circuits.contract import Contract, StatementName
@@ -113,6 +114,30 @@ class OrderItem(SecretDocument):
     correction: SaleCorrection | None = None
 
 
+_AS_EQUIPMENT: Final[JsonDict] = {
+    "required": ["right_lens", "left_lens", "frame"],
+    "properties": {
+        "right_lens": {"type": "object"},
+        "left_lens": {"type": "object"},
+        "frame": {"type": "object"},
+        "item": {"type": "null"},
+        "statement": {"enum": ["equipment", "pair", "least"]},
+    },
+}
+_AS_ITEM: Final[JsonDict] = {
+    "required": ["item"],
+    "properties": {
+        "item": {"type": "object"},
+        "right_lens": {"type": "null"},
+        "left_lens": {"type": "null"},
+        "frame": {"type": "null"},
+        "amounts": {"type": "null"},
+        "supplements": {"maxItems": 0},
+        "statement": {"enum": ["line", "least"]},
+    },
+}
+
+
 class SaleOrder(SecretDocument):
     """One sale to claim for, as point-of-sale software has it.
 
@@ -122,6 +147,8 @@ class SaleOrder(SecretDocument):
     stands alone in an order for one article; the others have two lenses, a frame and supplements.
     ``amounts`` null means the most that the contract allows.
     """
+
+    model_config = ConfigDict(json_schema_extra={"oneOf": [_AS_EQUIPMENT, _AS_ITEM]})
 
     format_version: Annotated[int, Field(ge=1, le=1)]
     sale_id: Identifier

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, TypeAlias
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 
 from circuits.claim import Beneficiary, ClaimAmounts
 from circuits.contract import StatementName
@@ -43,16 +43,29 @@ def parse_power(text: object) -> object:
     return -quarters if sign == "-" else quarters
 
 
-Power: TypeAlias = Annotated[int, BeforeValidator(parse_power), Field(ge=-512, le=511)]
+Power: TypeAlias = Annotated[
+    int,
+    BeforeValidator(parse_power),
+    Field(ge=-512, le=511),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "pattern": f"^{_POWER.pattern}$",
+            "description": 'Dioptres in steps of 0.25, such as "-2.25".',
+        }
+    ),
+]
+
+_ZERO_AS_TEXT = Field(json_schema_extra={"default": "0"})
 
 
 class SaleCorrection(SecretDocument):
     """The correction of one lens."""
 
     sphere: Power
-    cylinder: Power = 0
+    cylinder: Annotated[Power, _ZERO_AS_TEXT] = 0
     axis: Annotated[int, Field(ge=0, le=180)] = 0
-    addition: Power = 0
+    addition: Annotated[Power, _ZERO_AS_TEXT] = 0
 
     def correction(self) -> Correction:
         """The same for the circuits."""

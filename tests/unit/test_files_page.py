@@ -38,6 +38,8 @@ from optician.answers import (
 )
 from optician.claiming import _OpeningLine, _OpeningsFile
 from optician.identity import _IdentityFile
+from optician.messages import ORDER_PROBLEMS
+from optician.order import OrderItem, SaleOrder
 from optician.sale import Sale, SaleCorrection, SaleItem
 from tests.support import bundles
 from tests.support import claims as samples
@@ -94,6 +96,7 @@ def table_keys(text: str) -> set[str]:
     ("title", "models"),
     [
         ("Sale", [Sale, SaleItem, SaleCorrection]),
+        ("Sale order", [SaleOrder, OrderItem]),
         ("Public keys", [_KeysFile, KeyEntry]),
         ("Claim", [Claim, ClaimLine]),
         ("Invoice", [Invoice]),
@@ -210,6 +213,11 @@ def test_the_reasons_of_an_attester_are_listed_in_their_order(page: str) -> None
     _, _, told = text.partition("The attester looks")
     named = [name for name in re.findall(r"`(\w+)`", told) if name in REQUEST_REASONS]
     assert named == list(REQUEST_REASONS)
+
+
+def test_the_reasons_against_an_order_are_listed(page: str) -> None:
+    _, _, told = section(page, "Sale order").partition("refused with a code")
+    assert set(re.findall(r"`(\w+)`", told)) == set(ORDER_PROBLEMS)
 
 
 def test_the_names_of_revealed_values_are_listed(page: str) -> None:
