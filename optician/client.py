@@ -112,7 +112,7 @@ _NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}", re.ASCII)
 
 class ClaimFilters(TypedDict, total=False):
     """What a listing of claims is narrowed to: days of service and instants of receipt, both ends
-    included."""
+    included; a class that a line declares; any part of the id."""
 
     state: str
     verdict: str
@@ -124,6 +124,8 @@ class ClaimFilters(TypedDict, total=False):
     date_to: date
     received_from: datetime
     received_to: datetime
+    regroupement: str
+    claim_id: str
 
 
 class ServiceClient:

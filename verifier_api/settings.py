@@ -55,6 +55,9 @@ class Settings(BaseSettings):
             "without it none are made."
         ),
     ] = None
+    pages: Annotated[
+        bool, Field(description="Whether the insurer's pages are served, under /pages/.")
+    ] = True
     workers: Annotated[
         int,
         Field(

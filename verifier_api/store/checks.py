@@ -20,6 +20,7 @@ from verifier_api.store import reference
 from verifier_api.store.attestation_checks import attestation_problems
 from verifier_api.store.audit_checks import audit_problems
 from verifier_api.store.database import SQLITE, Database
+from verifier_api.store.page_checks import judgement_problems, session_problems
 from verifier_api.store.publication_checks import publication_problems
 from zk.errors import ZkError
 
@@ -63,6 +64,7 @@ def check_database(database: Database) -> dict[str, Any]:
             for name in attestations_store.claims_that_share_a_record(connection, CHUNK)
         ]
         problems += publication_problems(connection)
+        problems += session_problems(connection)
         contracts = {row.digest: bytes(row.document) for row in reference.contract_rows(connection)}
         sequence = 0
         while True:
@@ -147,6 +149,7 @@ def _problems(
     ]
     if (row.granted_lenses_cents, row.granted_frame_cents) != _amounts(row, claim):
         problems.append("the amounts are not the envelope's")
+    problems += judgement_problems(row, claim)
     problems += _life_problems(row, claim, used, taken, happened)
     for kind, notice in taken.items():
         problems += _notice_problems(row, kind, notice)

@@ -20,6 +20,7 @@ from circuits.attestation import (
 )
 from circuits.claim import MAX_CLAIM_BYTES, Claim, decode_claim, encode_claim
 from circuits.contract import StatementName
+from circuits.document import ClassCode
 from circuits.notices import MAX_NOTICE_BYTES, Cancellation, Invoice
 from verifier_api.service.access import Principal
 from verifier_api.service.errors import ServiceError
@@ -130,6 +131,18 @@ async def list_claims(
     date_to: Annotated[Day | None, Query(description="Day of service, included.")] = None,
     received_from: Annotated[InstantText | None, Query(description="Included.")] = None,
     received_to: Annotated[InstantText | None, Query(description="Included.")] = None,
+    regroupement: Annotated[
+        ClassCode | None,
+        Query(description="Declared by one of the lines.", examples=["VM4"]),
+    ] = None,
+    claim_id: Annotated[
+        str | None,
+        Query(
+            pattern=r"^[A-Za-z0-9._-]{1,64}$",
+            description="Any part of the id.",
+            examples=["3f9a"],
+        ),
+    ] = None,
     limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 50,
     cursor: Annotated[str | None, Query(max_length=64)] = None,
 ) -> Response:
@@ -145,6 +158,8 @@ async def list_claims(
         date_to,
         received_from,
         received_to,
+        regroupement,
+        claim_id,
     )
     return json_response(await parts.service.list_claims(chosen, principal, cursor, limit))
 
