@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -22,12 +22,13 @@ from optician.problems import meaning_of, numbered
 from optician.terminal import Terminal, blaming
 
 if TYPE_CHECKING:
-    from datetime import datetime
+    from datetime import date, datetime
 
     from circuits.attestation import Attestation
     from circuits.claim import Claim, ClaimAmounts
     from circuits.trust import Trust
     from console.answers import Titles
+    from optician.agent.records import AmountsFacts
     from optician.answers import Amounts, MissingAttestation
     from optician.client import ServiceClient, ServiceProblem
     from optician.identity import Identity
@@ -121,6 +122,32 @@ def read_trust(name: str | None) -> Trust | None:
         return parse_trust(read_input(name, MAX_TRUST_BYTES))
 
 
+def iso_day(text: str) -> date:
+    """The option --date-of-delivery. Raises `CommandError`."""
+    from datetime import date
+
+    with suppress(ValueError):
+        day = date.fromisoformat(text)
+        if day.isoformat() == text:  # of the forms of a date, one only
+            return day
+    raise CommandError("argument", "--date-of-delivery: not a date YYYY-MM-DD")
+
+
+def asked_amounts(
+    granted: ClaimAmounts | AmountsFacts | None, lenses: int | None, frame: int | None
+) -> ClaimAmounts | None:
+    """What the options of an invoice ask for, cents; each that is not given is the claim's."""
+    from circuits.claim import ClaimAmounts
+
+    if lenses is None and frame is None:
+        return None
+    of_lenses, of_frame = (0, 0) if granted is None else (granted.lenses_cents, granted.frame_cents)
+    return ClaimAmounts(
+        lenses_cents=of_lenses if lenses is None else lenses,
+        frame_cents=of_frame if frame is None else frame,
+    )
+
+
 # -- asking -----------------------------------------------------------------------------------
 
 
@@ -212,7 +239,10 @@ def state_word(terminal: Terminal, state: str) -> str:
 
 _STATES = {"refused": "refused_claim"} | {
     name: name
-    for name in ("granted", "pending", "payable", "cancelled", "expired", "attestation_overdue")
+    for name in (
+        *("granted", "pending", "sent", "payable", "cancelled", "expired"),
+        "attestation_overdue",
+    )
 }
 
 
@@ -223,7 +253,7 @@ def moment(instant: datetime) -> str:
     return f"{instant.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
 
 
-def amounts_text(terminal: Terminal, amounts: Amounts | ClaimAmounts | None) -> str:
+def amounts_text(terminal: Terminal, amounts: Amounts | ClaimAmounts | AmountsFacts | None) -> str:
     """The amounts with a comma before them; nothing if there are none."""
     if amounts is None:
         return ""

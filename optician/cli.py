@@ -17,6 +17,14 @@ import typer
 from console.inputs import STANDARD, read_input, read_nomenclature
 from console.outputs import check_files, is_readable_by_others, write_output
 from console.running import CommandError, Version, new_app, run
+from optician.agent.commands import claim
+from optician.agent.groups import (
+    claims_app,
+    insurers_app,
+    openings_app,
+    queue_app,
+    shop_app,
+)
 from optician.attesting import attest
 from optician.audits import app as audits_app
 from optician.sending import cancel, fetch, invoice, status, submit
@@ -39,8 +47,8 @@ if TYPE_CHECKING:
 
 app = new_app(
     about="Prove to an insurer what a sale of glasses is worth, without showing its codes.",
-    exit_codes="Exit codes: 0 done, 2 not done, 3 internal error, 130 interrupted; of submit: "
-    "0 granted, 1 refused, 4 pending.",
+    exit_codes="Exit codes: 0 done, 2 not done, 3 internal error, 130 interrupted; of submit and "
+    "claim: 0 granted, 1 refused, 4 pending.",
 )
 
 
@@ -312,3 +320,15 @@ for command in (submit, status, invoice, cancel, fetch, attest):
     app.command()(command)
 app.add_typer(audits_app, name="audits")
 app.add_typer(vault_app, name="vault")
+
+# -- the shop's agent -------------------------------------------------------------------------
+
+app.command()(claim)
+for group, name in (
+    (shop_app, "shop"),
+    (insurers_app, "insurers"),
+    (queue_app, "queue"),
+    (claims_app, "claims"),
+    (openings_app, "openings"),
+):
+    app.add_typer(group, name=name)

@@ -8,14 +8,13 @@ in the shop. What the service says in words is shown, and never acted upon.
 
 from __future__ import annotations
 
-from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from console.inputs import STANDARD, check_inputs
 from console.outputs import check_files, write_output
-from console.running import CommandError, UsageError, plain
+from console.running import UsageError, plain
 from optician.asking import (
     DEFAULT_RETRIES,
     DEFAULT_TIMEOUT,
@@ -29,7 +28,9 @@ from optician.asking import (
     TokenFile,
     amounts_text,
     answer_facts,
+    asked_amounts,
     asked_service,
+    iso_day,
     missing_text,
     moment,
     read_attestation,
@@ -47,9 +48,6 @@ from optician.messages import (
 from optician.terminal import AsJson, Force, Lang, Terminal, blaming, reporting_to
 
 if TYPE_CHECKING:
-    from datetime import date
-
-    from circuits.claim import Claim, ClaimAmounts
     from optician.answers import ClaimAnswer, VerdictAnswer
 
 EXIT_CODES = {"granted": 0, "refused": 1, "pending": 4}
@@ -199,14 +197,14 @@ def invoice(
     """
     with reporting_to(as_json, lang) as terminal:
         _check_destination(to, out, [claim_file, key_file, token_file], force)
-        day = _day(date_of_delivery)
+        day = iso_day(date_of_delivery)
         from circuits.notices import encode_invoice
         from optician.notices import make_invoice
 
         claim, identity = read_claim(claim_file), read_key(terminal, key_file)
         with blaming("notice"):
             notice = make_invoice(
-                claim, identity, day, _asked_amounts(claim, lenses_cents, frame_cents)
+                claim, identity, day, asked_amounts(claim.amounts, lenses_cents, frame_cents)
             )
         data, answer = encode_invoice(notice), None
         if out is not None:
@@ -284,19 +282,6 @@ def _check_destination(
     check_files([name or "" for name in inputs], outputs, replace=force)
 
 
-def _asked_amounts(claim: Claim, lenses: int | None, frame: int | None) -> ClaimAmounts | None:
-    """What the options ask for; each that is not given is the claim's."""
-    from circuits.claim import ClaimAmounts
-
-    if lenses is None and frame is None:
-        return None
-    granted = claim.amounts or ClaimAmounts(lenses_cents=0, frame_cents=0)
-    return ClaimAmounts(
-        lenses_cents=granted.lenses_cents if lenses is None else lenses,
-        frame_cents=granted.frame_cents if frame is None else frame,
-    )
-
-
 # -- fetch ------------------------------------------------------------------------------------
 
 
@@ -357,13 +342,3 @@ def fetch(
             lines,
             is_output_taken=STANDARD in outputs,
         )
-
-
-def _day(text: str) -> date:
-    from datetime import date
-
-    with suppress(ValueError):
-        day = date.fromisoformat(text)
-        if day.isoformat() == text:  # of the forms of a date, one only
-            return day
-    raise CommandError("argument", "--date-of-delivery: not a date YYYY-MM-DD")

@@ -6,13 +6,13 @@ code, no price but the amounts that the insurer sees too, no correction, key or 
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import Field
 
-from circuits.claim import Beneficiary, Instant
+from circuits.claim import Beneficiary, Instant, encode_instant
 from circuits.document import Cents, ClassCode, Identifier, IsoDate, StrictDocument
-from optician.agent.records import ClaimRecord, Problem, Texts
+from optician.agent.records import ClaimRecord, Problem, QueueEntry, Texts
 from optician.messages import MESSAGES
 
 FORMAT_VERSION = 1
@@ -153,6 +153,20 @@ def claim_answer(record: ClaimRecord) -> ClaimAnswer:
         problem=_problem(record.problem),
         waiting=tuple(entry.kind for entry in record.waiting),
     )
+
+
+def queue_facts(entry: QueueEntry) -> dict[str, Any]:
+    """Something that is to be sent, as JSON data."""
+    problem = _problem(entry.problem)
+    return {
+        "claim_id": entry.claim_id,
+        "kind": entry.kind,
+        "case_id": entry.case_id,
+        "attempts": entry.attempts,
+        "due_at": None if entry.due_at is None else encode_instant(entry.due_at),
+        "is_being_sent": entry.is_being_sent,
+        "problem": None if problem is None else problem.model_dump(mode="json"),
+    }
 
 
 def encode_answer(answer: StrictDocument) -> bytes:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import date, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from circuits.canonical import canonical_bytes, decode_base64url, encode_base64url
 from circuits.claim import encode_instant
@@ -61,6 +61,29 @@ def profile(reading: Reading, insurer_id: str) -> InsurerProfile:
         publications=told["publications"],
         fetched_at=None if told["fetched_at"] is None else instant(told["fetched_at"]),
     )
+
+
+def described(profile: InsurerProfile) -> dict[str, Any]:
+    """A profile as JSON data, without its token."""
+    fetched_at = profile.fetched_at
+    return {
+        "insurer_id": profile.insurer_id,
+        "name": profile.name,
+        "url": profile.url,
+        "has_trust": profile.trust is not None,
+        "contracts": [_described(entry) for entry in profile.contracts],
+        "nomenclatures": [_described(entry) for entry in profile.nomenclatures],
+        "publications": profile.publications,
+        "fetched_at": None if fetched_at is None else encode_instant(fetched_at),
+    }
+
+
+def _described(entry: DocumentEntry) -> dict[str, str]:
+    return {
+        "digest": entry.digest,
+        "name": entry.name,
+        "in_force_from": entry.in_force_from.isoformat(),
+    }
 
 
 def put_profile(writing: Writing, profile: InsurerProfile) -> None:
