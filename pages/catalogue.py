@@ -107,7 +107,7 @@ def grouped(number: int, language: Language) -> str:
 
 
 def _read(package: str, language: Language) -> Iterator[tuple[str, str]]:
-    source = files(package).joinpath("catalogues", f"{language}.toml")
+    source = files(package) / "catalogues" / f"{language}.toml"
     yield from _flatten(tomllib.loads(source.read_text(encoding="utf-8")), "", package)
 
 

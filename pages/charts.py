@@ -44,7 +44,7 @@ RIGHT: Final = 8
 TOP: Final = 18
 BOTTOM: Final = 30
 ROW: Final = 46
-MAX_LABELS: Final = 7
+MAX_LABELS: Final = 12
 MAX_LABEL_LENGTH: Final = 84
 """Signs of a label beside a bar; the table has all of it."""
 

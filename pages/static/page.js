@@ -3,6 +3,21 @@
 
 const body = document.body;
 
+const SENDING_MS = 20000;
+
+// The form can be sent again: the browser is back from the next page, or none came.
+const release = (form) => {
+  delete form.dataset.sent;
+  form.removeAttribute("aria-busy");
+  for (const note of form.querySelectorAll(".sending")) {
+    note.remove();
+  }
+  for (const button of form.querySelectorAll("button.busy")) {
+    button.classList.remove("busy");
+    button.removeAttribute("aria-disabled");
+  }
+};
+
 // A form that was sent shows so, and is not sent twice.
 document.addEventListener("submit", (event) => {
   const form = event.target;
@@ -22,24 +37,17 @@ document.addEventListener("submit", (event) => {
       button.classList.add("busy");
       button.setAttribute("aria-disabled", "true");
       const note = document.createElement("span");
-      note.className = "hidden";
+      note.className = "hidden sending";
       note.setAttribute("role", "status");
       note.textContent = body.dataset.busy;
       form.append(note);
     }
   }, 0);
+  setTimeout(() => release(form), SENDING_MS);
 });
 
-// Back to a page of the browser's memory: its forms can be sent again.
 window.addEventListener("pageshow", () => {
-  for (const form of document.querySelectorAll("form[data-sent]")) {
-    delete form.dataset.sent;
-    form.removeAttribute("aria-busy");
-  }
-  for (const button of document.querySelectorAll("button.busy")) {
-    button.classList.remove("busy");
-    button.removeAttribute("aria-disabled");
-  }
+  document.querySelectorAll("form[data-sent]").forEach(release);
 });
 
 // Mistakes are read out and reached first.
