@@ -51,8 +51,9 @@ class Catalogue:
                 raise ValueError(f"catalogue: {key}: not the same places in every language")
         for key in first:
             stem, _, form = key.rpartition(".")
-            if form == "one" and f"{stem}.many" not in first:
-                raise ValueError(f"catalogue: {key}: there is no {stem}.many")
+            other = {"one": "many", "many": "one"}.get(form)
+            if stem and other and f"{stem}.{other}" not in first:
+                raise ValueError(f"catalogue: {key}: there is no {stem}.{other}")
         self._texts = {
             language: {key: _typeset(text, language) for key, text in texts[language].items()}
             for language in LANGUAGES
