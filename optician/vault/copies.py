@@ -158,8 +158,7 @@ def _copy(origin: Path, draft: Path, *, is_log: bool) -> None:
 
 def _require_whole(draft: Path, source: Source) -> None:
     with Vault.open(draft, source) as vault:
-        if vault.check():
-            raise VaultError("vault_damaged")
+        vault.require_whole()
 
 
 def _as_one_file(draft: Path) -> None:

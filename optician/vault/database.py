@@ -60,6 +60,8 @@ def translated(*, whole: bool = False) -> Iterator[None]:
         if code is None:
             raise
         raise VaultError(code) from None
+    except UnicodeDecodeError:  # an error of SQLite's that quotes a damaged schema
+        raise VaultError("vault_damaged") from None
     except MemoryError:
         raise VaultError("vault_storage") from None
 

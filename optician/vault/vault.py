@@ -222,6 +222,11 @@ class Vault:
         finally:
             connection.close()
 
+    def require_whole(self) -> None:
+        """Raise `VaultError` ("vault_damaged") if `check` finds anything."""
+        if self.check():
+            raise VaultError("vault_damaged")
+
     # -- inside -----------------------------------------------------------------------------------
 
     def _require_keys(self) -> Keys:
