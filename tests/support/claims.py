@@ -51,9 +51,13 @@ def contract(name: str = "responsable") -> Contract:
     return load_sample(name)
 
 
-@cache
 def identity(optician_id: str = "optician-1") -> Identity:
-    """The same keys for the same name, fresh in every process."""
+    """The same keys for the same name, given or not; fresh in every process."""
+    return _identity(optician_id)
+
+
+@cache
+def _identity(optician_id: str) -> Identity:
     return Identity.generate(optician_id)
 
 
