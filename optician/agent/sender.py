@@ -47,8 +47,8 @@ if TYPE_CHECKING:
 
 FIRST_PAUSE: Final = 5.0
 LONGEST_PAUSE: Final = 1800.0
-"""Seconds between attempts: doubled each time, and shortened at random by half at most, so that
-shops do not all come back at once."""
+"""Seconds between attempts: doubled each time, and from the second on shortened at random by half
+at most, so that shops do not all come back at once."""
 
 POLL_CLAIMS: Final = 100
 """So many claims at most are asked for at a time."""
@@ -172,13 +172,12 @@ class Sender:
     def _put_off(
         self, entry: StoredEntry, problem: Problem, pause: float | None, now: datetime
     ) -> None:
-        moment = self._shop.clock() if now is None else now
         due_at = None
         if problem.is_passing:
             longest = min(LONGEST_PAUSE, FIRST_PAUSE * 2.0 ** min(entry.attempts - 1, 20))
-            wait = max(longest * self._jitter.uniform(0.5, 1.0), pause or 0.0)
-            due_at = store.seconds(moment) + max(1, round(min(wait, store.LONGEST_DELAY)))
-        content = entry.content | {"problem": problem_document(problem, moment)}
+            wait = max(FIRST_PAUSE, longest * self._jitter.uniform(0.5, 1.0), pause or 0.0)
+            due_at = store.seconds(now) + round(min(wait, store.LONGEST_DELAY))
+        content = entry.content | {"problem": problem_document(problem, now)}
         with self._vault.write() as writing:
             if store.is_held(writing, entry):
                 store.put_off(writing, replace(entry, content=content), due_at)
