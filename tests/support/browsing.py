@@ -11,7 +11,7 @@ import io
 import os
 import re
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
@@ -49,7 +49,7 @@ _HEIGHT: dict[Width, int] = {1280: 900, 390: 844}
 
 PICTURE_COLOURS = 64
 
-PATIENCE_MS = 15_000
+PATIENCE_MS = 10_000
 """How long a page or an element is waited for."""
 
 _NAMES = ("chromium", "chromium-browser", "google-chrome")
@@ -116,13 +116,14 @@ def chromium() -> Iterator[Browser]:
 class Tab:
     """A person's tab on the site at ``url`` (no slash at the end), in a context of its own.
 
-    ``faults`` are what no page may do. ``expected`` are HTTP statuses from 400 on that the test
-    brings about on purpose.
+    ``faults`` are what no page may do. What a test brings about on purpose: ``expected`` HTTP
+    statuses from 400 on, and other sites of the test's own (``strangers``).
     """
 
     page: Page
     url: str
     expected: set[int] = field(default_factory=set)
+    strangers: set[str] = field(default_factory=set)
     faults: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -164,6 +165,18 @@ class Tab:
         width, room, widest = self.page.evaluate(_WIDTHS)
         assert width <= room, f"{self.path}: {width} px wide in {room} px: {widest}"
 
+    def tab_to(self, selector: str, most: int = 150) -> None:
+        """Press the tabulator until the focus is there; it must be seen to be. Raises
+        `AssertionError`."""
+        wanted = self.page.locator(selector).first.element_handle()
+        for _ in range(most):
+            self.page.keyboard.press("Tab")
+            if self.page.evaluate("wanted => document.activeElement === wanted", wanted):
+                outline = self.page.evaluate(_OUTLINE)
+                assert outline != "none", f"{selector}: nobody sees that it has the focus"
+                return
+        raise AssertionError(f"{selector}: not reached by the keyboard")
+
     def accessibility_faults(self) -> list[str]:
         """What axe-core calls serious or critical on the page as it stands; a line each."""
         self.page.evaluate(axe_script())
@@ -175,7 +188,7 @@ class Tab:
         ]
 
     def _on_request(self, request: Request) -> None:
-        if not request.url.startswith(self.url + "/"):
+        if not any(request.url.startswith(f"{site}/") for site in (self.url, *self.strangers)):
             self.faults.append(f"asked another host: {request.method} {request.url}")
 
     def _on_response(self, response: Response) -> None:
@@ -192,6 +205,8 @@ class Tab:
             return
         self.faults.append(f"console: {message.text} at {message.location.get('url')}")
 
+
+_OUTLINE = "() => getComputedStyle(document.activeElement).outlineStyle"
 
 # The widest element is told as well: it is the one to look at.
 _WIDTHS = """() => {
@@ -244,9 +259,3 @@ def take_picture(tab: Tab, name: str, *, full_page: bool = True) -> None:
         # The pages have few colours: so many of them look the same and take a third of the bytes.
         colours = Image.open(io.BytesIO(taken)).convert("RGB").quantize(PICTURE_COLOURS)
         colours.save(path, optimize=True)
-
-
-def press(tab: Tab, keys: Sequence[str]) -> None:
-    """Press keys one after the other, as a person without a mouse does."""
-    for key in keys:
-        tab.page.keyboard.press(key)

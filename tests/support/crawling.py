@@ -1,0 +1,58 @@
+"""Every page that can be reached by links: what a person who clicks on everything gets to see."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from urllib.parse import parse_qsl, urlsplit
+
+from tests.support.browsing import Tab
+
+SAMPLES = 3
+"""So many pages of one kind are looked at; the others differ in their data alone."""
+
+# Names of claims, cases, digests, classes: with a digit, or longer than a word.
+_NAME = re.compile(r".*\d.*|.{25,}", re.DOTALL)
+
+
+def kind_of(address: str) -> str:
+    """What kind of page an address leads to: names in its path are "*", and of its query stand the
+    parameters that are not empty, without their values."""
+    parts = urlsplit(address)
+    path = "/".join(
+        "*" if _NAME.fullmatch(segment) else segment for segment in parts.path.split("/")
+    )
+    names = sorted({name for name, value in parse_qsl(parts.query) if value})
+    return path + (f"?{'&'.join(names)}" if names else "")
+
+
+def links_of(tab: Tab) -> list[str]:
+    """Addresses within the site that the page links to, without downloads, in their order."""
+    found: list[str] = tab.page.eval_on_selector_all(
+        "a[href]:not([download])", "links => links.map(link => link.href.split('#')[0])"
+    )
+    inside = [link.removeprefix(tab.url) for link in found if link.startswith(tab.url + "/")]
+    return list(dict.fromkeys(inside))
+
+
+def crawl(tab: Tab, start: str, samples: int = SAMPLES) -> Iterator[str]:
+    """Visit ``start`` and whatever it leads to; yields each page's kind while the tab shows it."""
+    waiting = [start]
+    seen = {start}
+    visits: Counter[str] = Counter()
+    while waiting:
+        address = waiting.pop(0)
+        kind = kind_of(address)
+        if visits[kind] >= samples:
+            continue
+        visits[kind] += 1
+        answer = tab.go(address)
+        if not answer.headers.get("content-type", "").startswith("text/html"):
+            continue
+        links = links_of(tab)
+        yield kind
+        for link in links:
+            if link not in seen:
+                seen.add(link)
+                waiting.append(link)
