@@ -29,6 +29,14 @@ from circuits.notices import NOTICE_REASONS, Cancellation, Invoice
 from circuits.opening import SLOT_OF, LineOpening
 from circuits.publication import PUBLICATION_REASONS, Publication
 from circuits.trust import TRUST_REASONS, TrustedKey, _TrustFile
+from optician.agent.answers import (
+    AnsweredAmounts,
+    AnsweredHiding,
+    AnsweredLine,
+    AnsweredProblem,
+    AnsweredWarning,
+    ClaimAnswer,
+)
 from optician.answers import (
     AuditDetail,
     CancellationAnswer,
@@ -97,6 +105,7 @@ def table_keys(text: str) -> set[str]:
     [
         ("Sale", [Sale, SaleItem, SaleCorrection]),
         ("Sale order", [SaleOrder, OrderItem]),
+        ("Claim answer", [ClaimAnswer]),
         ("Public keys", [_KeysFile, KeyEntry]),
         ("Claim", [Claim, ClaimLine]),
         ("Invoice", [Invoice]),
@@ -131,6 +140,11 @@ def test_tables_have_the_fields_of_the_documents(
         ("Secret key file", _IdentityFile),
         ("Openings", _OpeningsFile),
         ("Openings", _OpeningLine),
+        ("Claim answer", AnsweredLine),
+        ("Claim answer", AnsweredAmounts),
+        ("Claim answer", AnsweredHiding),
+        ("Claim answer", AnsweredWarning),
+        ("Claim answer", AnsweredProblem),
         ("Papers", PaperCorrection),
         ("Record", RecordedPublication),
         ("Record", RecordedAttestation),
