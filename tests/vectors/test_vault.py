@@ -47,7 +47,7 @@ def canonical(value: object) -> bytes:
 
 
 def open_sealed(key: bytes, sealed: bytes, context: bytes) -> bytes:
-    return AESGCM(key).decrypt(sealed[:12], sealed[12:], context)
+    return bytes(AESGCM(key).decrypt(sealed[:12], sealed[12:], context))
 
 
 def test_a_vault_opens_by_the_page_alone(tmp_path: Path) -> None:
@@ -73,7 +73,7 @@ def test_a_vault_opens_by_the_page_alone(tmp_path: Path) -> None:
 
     def purpose(name: str) -> bytes:
         info = b"clairobscur/vault/v1/" + name.encode()
-        return HKDFExpand(SHA256(), 32, info).derive(data_key)
+        return bytes(HKDFExpand(SHA256(), 32, info).derive(data_key))
 
     vault_id = header["vault_id"]
 
