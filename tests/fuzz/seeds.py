@@ -7,8 +7,11 @@ each time; all others are the same. Seeds under names that start with ``regressi
 from __future__ import annotations
 
 import base64
+import tempfile
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
+from unittest import mock
 
 from circuits.canonical import canonical_bytes, decode_base64url, encode_base64url
 from circuits.claim import Claim
@@ -17,11 +20,23 @@ from circuits.nomenclature import Nomenclature, Row
 from circuits.opening import encode_line_opening
 from optician.claiming import Openings
 from optician.opening_file import open_line
+from optician.vault import vault
+from optician.vault.keys import canonical
+from optician.vault.vault import header_of
 from scripts.golden import signed
 from scripts.golden.accepts import OPTICIANS
 from tests.fuzz.corpus import FOLDER, write_seed
 from tests.fuzz.mutators import pack
-from tests.fuzz.targets import ACCEPTS, PURPOSE, golden_claim, groups, table, vector
+from tests.fuzz.targets import (
+    ACCEPTS,
+    PURPOSE,
+    golden_claim,
+    groups,
+    pack_vault,
+    table,
+    vector,
+)
+from tests.support import vaults
 from tests.support.circuits import bit, purchase
 from tests.support.dbase import FICHE, HISTO, Members, fiche, histo
 from tests.support.dbase import table as dbase_table
@@ -123,6 +138,17 @@ def _members() -> Members:
 def _cursors() -> dict[str, bytes]:
     texts = {"claims": b"before:17", "rights": b"benef_golden_3Jx0kQ/responsable-2020/2020-01-01"}
     return {name: base64.urlsafe_b64encode(text).rstrip(b"=") for name, text in texts.items()}
+
+
+def _forms() -> dict[str, bytes]:
+    return {
+        "claim": b"csrf=AAAA&sphere=-2%2C25&price=1+234%2C50+%E2%82%AC&day=2026-11-25&agreed=on",
+        "lines": b"note=one%0D%0Atwo%0Dthree&line=1&line=2&empty=",
+        "french": b"who=L%27%C3%A9t%C3%A9&day=25/11/2026&count=5",
+        "reject-escape": b"a=%4",
+        "reject-name": b"1a=2",
+        "reject-control": b"a=%00",
+    }
 
 
 def _bodies() -> dict[str, bytes]:
@@ -296,11 +322,13 @@ def seeds() -> dict[str, dict[str, bytes]]:
         "publications": _publications(),
         **_documents(),
         "openings": whole,
+        **_vaults(),
         "archive": {"import": pack(list(members.files().items()))},
         "dbase": {"fiche": members.fiches, "histo": members.histos},
         "attributes": {"cells": ATTRIBUTES.format(*codes).encode()},
         "bodies": _bodies(),
         "cursors": _cursors(),
+        "forms": _forms(),
     }
 
 
@@ -319,6 +347,31 @@ def _orders() -> dict[str, bytes]:
         "item": order_document(**single, statement="line"),
     }
     return {name: canonical_bytes(document) for name, document in made.items()}
+
+
+def _vaults() -> dict[str, dict[str, bytes]]:
+    """A vault of small pages: empty, filled, with a write that is in its log alone; its header."""
+    with tempfile.TemporaryDirectory() as folder, mock.patch.object(vault, "PAGE_BYTES", 512):
+        with vaults.make_vault(Path(folder) / "shop.vault") as made:
+            empty = vaults.files_of(made.path)[""]
+            vaults.fill(made)
+            filled = vaults.files_of(made.path)[""]
+            with made.read() as reading:
+                # An open connection keeps the log from being carried over.
+                reading.connection.execute("SELECT * FROM header").fetchall()
+                with made.write() as writing:
+                    vaults.insert_claim(writing, 3)
+                log = vaults.files_of(made.path)["-wal"]
+        rows = header_of(made.path).rows()
+    return {
+        "vault": {
+            "empty": pack_vault(empty, b""),
+            "filled": pack_vault(filled, b""),
+            "log": pack_vault(filled, log),
+            "cut": pack_vault(filled[:-512], b""),
+        },
+        "vault-header": {"one": canonical(rows)},
+    }
 
 
 def main() -> None:

@@ -19,6 +19,7 @@ from datetime import datetime
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeAlias
+from urllib.parse import parse_qsl, urlencode
 
 import zk.program
 from circuits.attestation import (
@@ -85,6 +86,11 @@ from optician.disclosure import disclose
 from optician.identity import Identity
 from optician.order import order_warnings, parse_order, to_sale
 from optician.sale import parse_sale
+from optician.vault.errors import VaultError
+from optician.vault.files import beside
+from optician.vault.keys import Header, Passphrase
+from optician.vault.vault import Vault
+from pages.forms import MAX_CENTS, MAX_FIELDS, Form, FormError, decode_form
 from scripts.golden.accepts import OPTICIANS
 from tests.fuzz.corpus import read_corpus
 from tests.fuzz.mutators import (
@@ -94,6 +100,7 @@ from tests.fuzz.mutators import (
     change_json,
     change_words,
 )
+from tests.support import vaults
 from verifier_api.attester.rules import REQUEST_REASONS, open_request, require_authentic
 from verifier_api.attester.sources import parse_records
 from verifier_api.evidence.check import check_evidence
@@ -113,7 +120,7 @@ from verifier_api.web import administration
 from verifier_api.web.bodies import decode_body
 from zk.backends import BACKENDS, load_group
 from zk.encoding import decode_proof, encode_proof
-from zk.errors import ProofRejected, StatementError, ZkError
+from zk.errors import EncodingError, ProofRejected, StatementError, ZkError
 from zk.field import decode_scalar, decode_scalars, encode_scalars, read_scalars
 from zk.generators import generators_of
 from zk.group import Group
@@ -230,6 +237,44 @@ def _bodies() -> Run:
         return accepted
 
     return read
+
+
+def _forms() -> Run:
+    def read(data: bytes) -> bool:
+        try:
+            form = decode_form(data)
+        except FormError:
+            return False
+        fields = [(name, text) for name in sorted(form.names) for text in form._fields[name]]
+        pairs = parse_qsl(data.decode(), keep_blank_values=True, errors="strict")
+        found = [(name, text.replace("\r\n", "\n").replace("\r", "\n")) for name, text in pairs]
+        _require(fields == sorted(found, key=lambda pair: pair[0]), "both readers read the same")
+        _require(len(fields) <= MAX_FIELDS, "there are so many fields and no more")
+        again = decode_form(urlencode(fields).encode(), 4 * len(data) + 4)
+        _require(again._fields == dict(sorted(form._fields.items())), "it encodes to the same")
+        for name in form.names:
+            _fields(form, name)
+        return True
+
+    return read
+
+
+def _fields(form: Form, name: str) -> None:
+    """A field as every kind that it could be asked for."""
+    readers: dict[str, Callable[[], bool]] = {
+        "a text is a line": lambda: "\n" not in form.text(name, 50, ""),
+        "a text is as short as was asked": lambda: len(form.text(name, 50, "")) <= 50,
+        "a number is in range": lambda: -5 <= form.integer(name, -5, 5) <= 5,
+        "an amount is in range": lambda: 0 <= form.cents(name) <= MAX_CENTS,
+        "a day is written as one": lambda: form.day(name).year > 0,
+        "a choice is one of them": lambda: form.choice(name, ("on", "")) in ("on", ""),
+    }
+    for promise, ask in readers.items():
+        try:
+            holds = ask()
+        except FormError:
+            continue
+        _require(holds, promise)
 
 
 # -- points, scalars, proofs ------------------------------------------------------------------
@@ -624,6 +669,82 @@ def _openings() -> Run:
     return read
 
 
+# -- the vault ------------------------------------------------------------------------------------
+
+
+def pack_vault(file: bytes, log: bytes) -> bytes:
+    """A vault's file and what SQLite keeps beside it, as one input."""
+    return struct.pack(">I", len(file)) + file + log
+
+
+def _vault() -> Run:
+    """The file, its log, its header and its seals: nobody without the key makes another vault."""
+    folder = tempfile.TemporaryDirectory()
+    place = Path(folder.name) / "shop.vault"
+    names = {suffix: beside(place, suffix) for suffix in ("", "-wal", "-shm", "-journal")}
+    known: list[object] = []
+
+    def look(data: bytes) -> object:
+        size = int.from_bytes(data[:4], "big")
+        parts = {"": data[4 : 4 + size], "-wal": data[4 + size :]}
+        for suffix, name in names.items():
+            name.unlink(missing_ok=True)
+            if parts.get(suffix) or not suffix:
+                name.write_bytes(parts[suffix])
+        try:
+            with Vault.open(place, Passphrase(vaults.TEXT)) as vault:
+                vault.require_whole()
+                for suffix in ("", "-wal"):
+                    left = names[suffix].read_bytes() if names[suffix].exists() else b""
+                    _require(left == parts[suffix], "looking writes nothing")
+                return vaults.contents(vault)
+        except VaultError:
+            left = names[""].read_bytes()
+            _require(left == parts[""], "what is refused is left as it was")
+            return None
+
+    for seed in read_corpus("vault").values():
+        state = look(seed)
+        if state is not None:
+            known.append(state)
+
+    def read(data: bytes) -> bool:
+        state = look(data)
+        _require(state is None or state in known, "a vault that is whole is one that was made")
+        return state is not None and folder.name != ""  # keeps the folder while this runs
+
+    return read
+
+
+def _vault_header() -> Run:
+    (made,) = (Header.parse(_rows(seed)) for seed in read_corpus("vault-header").values())
+
+    def read(data: bytes) -> bool:
+        try:
+            header = Header.parse(_rows(data))
+        except VaultError:
+            return False
+        _require(header.rows() == _rows(data), "a header has one form")
+        _require(header == made, "a header whose checksum is right is the one that was made")
+        return True
+
+    return read
+
+
+def _rows(data: bytes) -> dict[str, Any]:
+    """The rows of a header as JSON has them: bytes as hexadecimal in an object."""
+    rows = parse_json_strict(data, max_bytes=1 << 16, what="header")
+    if not isinstance(rows, dict):
+        raise EncodingError("header: no object")
+    try:
+        return {
+            name: bytes.fromhex(value["hex"]) if isinstance(value, dict) else value
+            for name, value in rows.items()
+        }
+    except (KeyError, TypeError, ValueError):
+        raise EncodingError("header: no bytes") from None
+
+
 # -- documents around a claim -------------------------------------------------------------------
 
 MODELS: tuple[type[SignedDocument], ...] = (
@@ -884,10 +1005,14 @@ ALL_TARGETS: dict[str, Target] = {
         Target("seal", "sealed openings", _seal, "seal", change_bytes),
         Target("records", "an attester's file of records", _records, "records", change_bytes),
         Target("openings", "the openings that stay in the shop", _openings, "openings"),
+        Target("vault", "the shop's vault, its log and its seals", _vault, "vault", change_bytes,
+               largest=65536),
+        Target("vault-header", "the header of a vault", _vault_header, "vault-header"),
         Target("archive", "CNAM's archive and its import", _archive, "archive", change_archive),
         Target("dbase", "dBase tables", _dbase, "dbase", change_bytes),
         Target("attributes", "tables of attributes", _attributes, "attributes", change_bytes),
         Target("bodies", "bodies of the service", _bodies, "bodies"),
+        Target("forms", "forms of the pages", _forms, "forms", change_bytes),
         Target("cursors", "cursors of the service's lists", _cursors, "cursors", change_bytes, 400),
     )
 }  # fmt: skip

@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from optician.vault.keys import Header, Keys
+from optician.vault.vault import Vault
 from tests.fuzz import __main__ as runner_module
 from tests.fuzz import targets
 from tests.fuzz.corpus import FOLDER, is_plain_text, read_corpus, write_seed
@@ -151,6 +153,47 @@ def test_a_seal_that_opens_changed_is_found(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(targets, "unseal_opening", lambda *given: None)
     with pytest.raises(Broken, match="what was sealed"):
         runner(TARGETS["seal"])(read_corpus("seal")["cut.hex"])
+
+
+def test_a_vault_that_is_not_checked_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    run = runner(TARGETS["vault"])
+    assert run(read_corpus("vault")["filled.hex"])
+    monkeypatch.setattr(Keys, "unseal", lambda *given: b"anything")
+    with pytest.raises(Broken, match="one that was made"):
+        run(read_corpus("vault")["filled.hex"])
+
+
+def test_a_vault_that_is_written_to_before_it_opens_is_found(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    run = runner(TARGETS["vault"])
+
+    def writing(vault: Vault) -> None:
+        with vault.write() as block:
+            block.connection.execute("DELETE FROM outbox")
+
+    monkeypatch.setattr(Vault, "require_whole", writing)
+    with pytest.raises(Broken, match="looking writes nothing"):
+        run(read_corpus("vault")["filled.hex"])
+
+
+def test_a_header_that_is_not_checked_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    run = runner(TARGETS["vault-header"])
+    document = json.loads(read_corpus("vault-header")["one"])
+    assert run(json.dumps(document).encode())
+    document["created_at"] = "2020"
+    assert not run(json.dumps(document).encode())
+    monkeypatch.setattr(Header, "parse", Header._of)
+    with pytest.raises(Broken, match="one form"):
+        run(json.dumps(document).encode())
+
+
+def test_a_reader_of_fields_that_goes_out_of_range_is_found(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(targets.Form, "cents", lambda *given: -1)
+    with pytest.raises(Broken, match="in range"):
+        runner(TARGETS["forms"])(read_corpus("forms")["claim"])
 
 
 # -- mutators ----------------------------------------------------------------------------------
