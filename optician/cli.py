@@ -37,6 +37,7 @@ from optician.terminal import (
     reporting_to,
 )
 from optician.vault.commands import app as vault_app
+from optician.web.commands import agent, agent_token
 from zk.errors import StatementError
 
 if TYPE_CHECKING:
@@ -324,6 +325,8 @@ app.add_typer(vault_app, name="vault")
 # -- the shop's agent -------------------------------------------------------------------------
 
 app.command()(claim)
+app.command()(agent)
+app.command("agent-token")(agent_token)
 for group, name in (
     (shop_app, "shop"),
     (insurers_app, "insurers"),

@@ -177,6 +177,30 @@ MESSAGES: Final[dict[str, tuple[str, str]]] = {
         "the contract asks for an attestation before the claim can be sent",
         "le contrat demande une attestation avant l'envoi de la demande",
     ),
+    # the agent
+    "agent_serves": ("the shop's page", "la page du magasin"),
+    "agent_missing": (
+        "there is no vault yet: the page makes one",
+        "pas encore de coffre : la page en crée un",
+    ),
+    "agent_locked": (
+        "locked: the page asks what opens it; nothing is sent until then",
+        "verrouillé : la page demande de quoi l'ouvrir ; rien n'est envoyé d'ici là",
+    ),
+    "agent_open": (
+        "unlocked: what waits is being sent",
+        "déverrouillé : ce qui attend est envoyé",
+    ),
+    "agent_stop": ("Ctrl-C ends it", "Ctrl-C l'arrête"),
+    "agent_code": ("code for the page, good once", "code pour la page, valable une fois"),
+    "agent_fault": (
+        "a fault while sending, please report it; tried again in half a minute",
+        "une erreur pendant l'envoi, merci de la signaler ; nouvel essai dans trente secondes",
+    ),
+    "agent_vault": (
+        "the vault cannot be used now; tried again in half a minute",
+        "le coffre est inutilisable pour l'instant ; nouvel essai dans trente secondes",
+    ),
     # results
     "vault_made": ("vault made", "coffre créé"),
     "vault_at": ("vault", "coffre"),
