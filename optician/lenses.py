@@ -88,12 +88,14 @@ def cell_of(lens_type: LensType, correction: Correction) -> str:
     """The one type-and-correction cell, named as `circuits.nomenclature.encode_cell` does.
 
     Sphere and cylinder decide, in either notation; axis and addition do not. Raises
-    `StatementError` as `plus_cylinder` does and for an unknown type.
+    `StatementError` for an unknown type.
     """
     if lens_type not in LENS_TYPES:
         raise StatementError(f"lens type: not one of {', '.join(LENS_TYPES)}")
-    given = plus_cylinder(correction)
-    sphere, cylinder = given.sphere, given.cylinder
+    # Not by `plus_cylinder`: every correction has a cell, also one that no `Correction` transposes.
+    sphere, cylinder = correction.sphere, correction.cylinder
+    if cylinder < 0:
+        sphere, cylinder = sphere + cylinder, -cylinder
     if cylinder == 0:
         if sphere == 0 and lens_type == "single_vision":
             return encode_cell("plano", "plano", None, None, None)

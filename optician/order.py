@@ -349,7 +349,7 @@ def _lens_row(item: OrderItem, place: str, order: SaleOrder, nomenclature: Nomen
         )
     except NoLensError:
         raise OrderError("no_such_lens", place) from None
-    except StatementError:  # no power that is made, or a table that leaves the class open
+    except StatementError:  # a table that leaves the class open
         raise OrderError("code_needed", place) from None
     if offer.generic is None:
         raise OrderError("code_needed", place)

@@ -249,10 +249,13 @@ def test_a_plus_cylinder_stays_as_it_is() -> None:
         assert plus_cylinder(given) == given
 
 
-def test_what_cannot_be_transposed_is_refused_without_a_value() -> None:
+def test_what_cannot_be_transposed_is_refused_without_a_value_and_has_a_cell() -> None:
+    given = Correction(-500, -500)
     with pytest.raises(StatementError, match="sphere is not a power") as caught:
-        cell_of("progressive", Correction(-500, -500))
+        plus_cylinder(given)
     assert "-500" not in str(caught.value)
+    expected = "progressive/spherocylindrical_minus/sphere=-12..-inf/cylinder=>4"
+    assert cell_of("progressive", given) == expected
 
 
 def test_an_unknown_type_is_refused() -> None:

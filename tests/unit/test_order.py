@@ -112,8 +112,6 @@ def test_amounts_and_ground_are_handed_on() -> None:
 
 # -- refusals, each of one change to the order above ----------------------------------------------
 
-SINGLE = {"lens_type": "single_vision", "price_class": "B", "price_cents": 100}
-
 
 @pytest.mark.parametrize(
     ("changes", "code", "place"),
@@ -152,13 +150,6 @@ SINGLE = {"lens_type": "single_vision", "price_class": "B", "price_cents": 100}
         ({"left_lens": LEFT | {"lens_type": "single_vision"}}, "addition_superfluous", "left_lens"),
         ({"left_lens": LEFT | {"correction": {"sphere": "1"}}}, "addition_missing", "left_lens"),
         ({"left_lens": LEFT | {"price_class": "A"}}, "price_classes_differ", "left_lens"),
-        (
-            {
-                "right_lens": SINGLE | {"correction": {"sphere": "-128", "cylinder": "-1"}},
-            },
-            "code_needed",
-            "right_lens",
-        ),
     ],
 )
 def test_what_becomes_no_sale(changes: dict[str, Any], code: str, place: str) -> None:
