@@ -22,7 +22,7 @@ from optician.agent import store
 from optician.agent.contents import instant
 from optician.agent.errors import ShopError
 from optician.agent.records import DocumentEntry, InsurerProfile
-from optician.published import Reliance, encode_publications
+from optician.published import NONE_OF_IT, Reliance, encode_publications
 from zk.errors import EncodingError, StatementError
 
 if TYPE_CHECKING:
@@ -332,7 +332,8 @@ def require_relied_on(
     for document, publications in documents:
         obstacle = Reliance(trust, publications).obstacle(document, day, now)
         if obstacle is not None:
-            raise ShopError("unpublished", obstacle)
+            detail = obstacle.replace(NONE_OF_IT, "the insurer has no publication of it")
+            raise ShopError("unpublished", detail)
 
 
 def require_fit(contract: Contract, nomenclature: Nomenclature) -> None:

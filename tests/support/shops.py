@@ -25,6 +25,7 @@ from circuits.canonical import canonical_bytes, encode_base64url
 from circuits.claim import Claim, decode_claim
 from circuits.contract import Contract, contract_digest
 from circuits.notices import decode_cancellation, decode_invoice
+from circuits.publication import Publication
 from circuits.signed import decode_signed
 from optician.agent.records import InsurerProfile
 from optician.agent.sender import Sender
@@ -69,6 +70,7 @@ class FakeInsurer:
     recorded: dict[str, bytes] = field(default_factory=dict)
     arrivals: Counter[str] = field(default_factory=Counter)
     """How often each claim was recorded: what comes again with the same bytes is not."""
+    publications: list[Publication] = field(default_factory=list)
     requests: list[tuple[str, str, bytes]] = field(default_factory=list)
     retry_after: str | None = None
     before_answer: Callable[[str, str], None] = lambda method, path: None
@@ -83,19 +85,21 @@ class FakeInsurer:
     def _handle(self, request: httpx2.Request) -> httpx2.Response:
         if not self.is_up:
             raise httpx2.ConnectError("no line")
-        status, content = self.answer(request.method, request.url.path, request.read())
+        target = request.url.raw_path.decode()
+        status, content = self.answer(request.method, target, request.read())
         headers = {} if self.retry_after is None else {"Retry-After": self.retry_after}
         return httpx2.Response(status, content=content, headers=headers)
 
-    def answer(self, method: str, path: str, body: bytes) -> Answer:
+    def answer(self, method: str, target: str, body: bytes) -> Answer:
         """To one request."""
+        path, _, query = target.partition("?")
         with self._lock:
             self.requests.append((method, path, body))
-            answer = self._answer(method, path, body)
+            answer = self._answer(method, path, query, body)
         self.before_answer(method, path)
         return answer
 
-    def _answer(self, method: str, path: str, body: bytes) -> Answer:
+    def _answer(self, method: str, path: str, query: str, body: bytes) -> Answer:
         parts = path.strip("/").split("/")[1:]
         if (method, parts) == ("GET", ["contracts"]):
             return _json({"contracts": [self._entry()]})
@@ -104,7 +108,9 @@ class FakeInsurer:
         if (method, parts) == ("GET", ["nomenclatures"]):
             return _json({"nomenclatures": [canned.nomenclature_entry()]})
         if method == "GET" and parts[0] == "publications":
-            return _json({"publications": []})
+            digest = query.removeprefix("digest=")
+            named = [each for each in self.publications if each.digest == digest]
+            return _json({"publications": [_publication_entry(each) for each in named]})
         if parts[0] == "audits":
             return self._audits(method, parts[1:], body)
         if (method, parts) == ("POST", ["claims"]):
@@ -170,6 +176,11 @@ def _summary(detail: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in detail.items() if name not in _ALONE}
 
 
+def _publication_entry(publication: Publication) -> dict[str, Any]:
+    document = publication.model_dump(mode="json")
+    return {"recorded_at": canned.JUDGED_AT, "publication": document}
+
+
 def _json(document: Any, status: int = 200) -> Answer:
     return status, json.dumps(document).encode()
 
@@ -183,7 +194,7 @@ def answering(insurer: FakeInsurer) -> Iterator[str]:
 
         def answer(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
-            status, content = insurer.answer(self.command, self.path.partition("?")[0], body)
+            status, content = insurer.answer(self.command, self.path, body)
             self.send_response(status)
             self.send_header("Content-Length", str(len(content)))
             self.end_headers()
