@@ -15,6 +15,7 @@ import pytest
 
 from optician.vault.keys import Header, Keys
 from optician.vault.vault import Vault
+from pages.forms import Form
 from tests.fuzz import __main__ as runner_module
 from tests.fuzz import targets
 from tests.fuzz.corpus import FOLDER, is_plain_text, read_corpus, write_seed
@@ -191,7 +192,7 @@ def test_a_header_that_is_not_checked_is_found(monkeypatch: pytest.MonkeyPatch) 
 def test_a_reader_of_fields_that_goes_out_of_range_is_found(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(targets.Form, "cents", lambda *given: -1)
+    monkeypatch.setattr(Form, "cents", lambda *given: -1)
     with pytest.raises(Broken, match="in range"):
         runner(TARGETS["forms"])(read_corpus("forms")["claim"])
 
