@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from fastapi.routing import APIRoute
 
 from circuits.attestation import Attestation, Submission
@@ -39,6 +39,7 @@ from verifier_api.web.edge import Edge
 from verifier_api.web.limits import TokenLimits
 from verifier_api.web.logs import logger
 from verifier_api.web.metrics import Metrics
+from verifier_api.web.pages import application as pages_application
 from verifier_api.web.refusals import add_refusals
 from verifier_api.web.routing import Parts, add_schemas
 from zk.errors import StatementError
@@ -139,10 +140,15 @@ def make_app(service: VerifierService, settings: Settings, metrics: Metrics) -> 
     limits = TokenLimits(
         settings.rate_per_second, settings.rate_burst, settings.concurrency_per_token
     )
-    app.state.parts = Parts(service, settings, limits, metrics)
+    parts = app.state.parts = Parts(service, settings, limits, metrics)
+    routes = _routes()
     for module in _MODULES:
         app.include_router(module.router)
-    add_refusals(app, _routes())
+    if settings.pages:
+        app.include_router(pages_application.router)
+        app.mount(pages_application.MOUNT, pages_application.Pages(parts))
+        routes += _routes_of(pages_application.router)
+    add_refusals(app, routes)
     app.add_middleware(Edge, metrics=metrics)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
     return app
@@ -168,9 +174,8 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
 
 
 def _routes() -> list[APIRoute]:
-    return [
-        route
-        for module in _MODULES
-        for route in module.router.routes
-        if isinstance(route, APIRoute)
-    ]
+    return [route for module in _MODULES for route in _routes_of(module.router)]
+
+
+def _routes_of(router: APIRouter) -> list[APIRoute]:
+    return [route for route in router.routes if isinstance(route, APIRoute)]

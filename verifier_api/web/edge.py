@@ -26,6 +26,8 @@ SECURITY_HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
 }
+"""Of every answer that does not say otherwise itself, as pages do (`pages.answers`)."""
+
 _SECURITY = tuple(
     (name.lower().encode(), value.encode()) for name, value in SECURITY_HEADERS.items()
 )
@@ -75,8 +77,11 @@ class Edge:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
+                own = list(message.get("headers", ()))
+                said = {name for name, _ in own}
+                added = [header for header in _SECURITY if header[0] not in said]
                 request_id = (b"x-request-id", context.request_id.encode())
-                message["headers"] = [*message.get("headers", ()), request_id, *_SECURITY]
+                message["headers"] = [*own, request_id, *added]
             await send(message)
 
         try:
