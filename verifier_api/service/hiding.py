@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from circuits.claim import Claim, ClaimLine
-from circuits.contract import LEVEL_WEIGHT, weight_of
+from circuits.equipment import possible_lenses
 from circuits.nomenclature import Nomenclature, Row, size_of
 from zk.errors import StatementError
 
@@ -67,16 +67,6 @@ def _possible_rows(line: ClaimLine, claim: Claim, table: Nomenclature) -> list[R
     day = claim.date_of_service
     if line.regroupement is not None:
         return list(table.class_rows(line.regroupement, day))
-    if claim.price_class is None or claim.level is None:
-        raise StatementError("a hidden class needs the price class and the level of the pair")
-    union = table.lens_union(claim.price_class, day)
-    weights = {row.regroupement: _weight(row.regroupement, table) for row in union}
-    total, there = weight_of(claim.level), set(weights.values())
-    return [row for row in union if total - weights[row.regroupement] in there]
-
-
-def _weight(regroupement: str, table: Nomenclature) -> int:
-    level = table.legal_level(regroupement)
-    if level is None:
-        raise StatementError("not a class of lenses")
-    return LEVEL_WEIGHT[level]
+    # Which of the two lenses has which level, nobody tells the insurer.
+    possible = possible_lenses(claim.declaration(), table, day)
+    return [row for rows in possible for row in rows]
