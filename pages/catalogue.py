@@ -55,7 +55,7 @@ class Catalogue:
             if stem and other and f"{stem}.{other}" not in first:
                 raise ValueError(f"catalogue: {key}: there is no {stem}.{other}")
         self._texts = {
-            language: {key: _typeset(text, language) for key, text in texts[language].items()}
+            language: {key: typeset(text, language) for key, text in texts[language].items()}
             for language in LANGUAGES
         }
 
@@ -140,7 +140,8 @@ def _places(key: str, text: str) -> frozenset[str]:
     return frozenset(found)
 
 
-def _typeset(text: str, language: Language) -> str:
+def typeset(text: str, language: Language) -> str:
+    """Curved apostrophes; in French also no-break spaces where they belong."""
     text = _APOSTROPHE.sub("\u2019", text)
     if language == "fr":
         for pattern, space in _FRENCH_SPACES:

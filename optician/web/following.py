@@ -12,19 +12,26 @@ from starlette.responses import Response
 from circuits.claim import ClaimAmounts
 from optician.agent.errors import ShopError
 from optician.agent.records import STATES, ClaimRecord, QueueEntry
+from optician.agent.store import openings, unpack
+from optician.claiming import Openings
 from optician.lenses import correction_text
 from optician.messages import AUDIT_WORDS, MESSAGES, in_language
 from optician.order import SaleOrder
 from optician.web.keeper import is_on_its_way
-from optician.web.selling import AGAIN_STATES, WAIT_SECONDS, among_text, place_text
-from optician.web.visit import STATE_KINDS, Visit, next_text
+from optician.web.selling import AGAIN_STATES, WAIT_SECONDS, among_text, decimal_text, place_text
+from optician.web.visit import STATE_KINDS, Visit, next_text, sentence
 from pages.figures import euros
 from pages.forms import FormError
+from zk.backends import load_group
+from zk.generators import generators_of
 
 MOST_TO_DO: Final = 8
 """So many of a kind are told on the overview; the lists have them all."""
 
 RECENT: Final = 8
+CODE_SLOT: Final = 0
+"""Of the values that a line commits to (`circuits.slots`)."""
+
 CANCELLABLE: Final = ("pending", "sent", "granted", "attestation_overdue")
 ATTESTABLE: Final = ("pending", "sent", "granted", "attestation_overdue", "payable")
 
@@ -56,6 +63,7 @@ def home(visit: Visit) -> Response:
         todo=_to_do(visit),
         rows=[claim_row(visit, record) for record in recent],
         has_insurer=bool(shop.insurers()),
+        fault=visit.keeper.fault,
     )
 
 
@@ -79,7 +87,7 @@ def _to_do(visit: Visit) -> list[dict[str, str]]:
         ("refused", "bad", "home.refused"),
     ):
         for record in shop.claims(state=state, limit=MOST_TO_DO):
-            text = next_text(record, visit.language)
+            text = next_text(visit, record)
             if state == "pending" and (record.problem is None or record.problem.is_passing):
                 continue
             found.append(_task(visit, record, kind, visit.say(key, next=text)))
@@ -107,6 +115,7 @@ def queue(visit: Visit) -> Response:
         "queue.html",
         entries=[_entry(visit, entry) for entry in entries],
         is_moving=any(entry.is_being_sent or entry.due_at is not None for entry in entries),
+        fault=visit.keeper.fault,
     )
 
 
@@ -128,8 +137,10 @@ def _entry(visit: Visit, entry: QueueEntry) -> dict[str, Any]:
         "state": state,
         "attempts": entry.attempts,
         "due": entry.due_at,
-        "problem": "" if problem is None else problem.titles[visit.language],
-        "next": next_text(record, visit.language),
+        "problem": ""
+        if problem is None
+        else sentence(visit.typeset(problem.titles[visit.language])),
+        "next": next_text(visit, record),
     }
 
 
@@ -193,7 +204,7 @@ def claim_row(visit: Visit, record: ClaimRecord) -> dict[str, Any]:
         "contract": record.contract_id,
         "tells": tells_text(visit, record),
         "amount": amount,
-        "next": next_text(record, visit.language),
+        "next": next_text(visit, record),
     }
 
 
@@ -233,10 +244,10 @@ def _claim_page(
         name=sale_name(record),
         state=(STATE_KINDS.get(record.state, "info"), visit.state_text(record.state)),
         is_moving=is_on_its_way(record),
-        next=next_text(record, visit.language),
+        next=next_text(visit, record),
         reason=reason_text(visit, record),
         sees=_sees(visit, record),
-        keeps=[] if order is None else _keeps(visit, order),
+        keeps=[] if order is None else _keeps(visit, order, _codes(visit, record)),
         hides=[
             (
                 place_text(visit, hiding.place)
@@ -249,7 +260,7 @@ def _claim_page(
             visit.say(
                 "check.warning",
                 place=place_text(visit, warned.place) if warned.place else visit.say("sale.sale"),
-                text=in_language(MESSAGES[warned.warning], visit.language),
+                text=visit.typeset(in_language(MESSAGES[warned.warning], visit.language)),
             )
             for warned in record.warnings
         ],
@@ -276,7 +287,7 @@ def _claim_page(
         can_attest=record.state in ATTESTABLE and bool(record.duties) and record.has_openings,
         can_retry=bool(record.waiting),
         can_again=record.state in AGAIN_STATES and order is not None,
-        today=today.isoformat(),
+        today=visit.day(today),
         typed={name: visit.form.text(name, 512, "") for name in _CLAIM_FIELDS},
         errors=errors or {},
         refusal=refusal,
@@ -292,7 +303,7 @@ _CLAIM_FIELDS: Final = (
 def reason_text(visit: Visit, record: ClaimRecord) -> str:
     """Why the insurer did not grant it."""
     if record.reason_titles is not None:
-        return record.reason_titles[visit.language]
+        return visit.typeset(record.reason_titles[visit.language])
     return record.reason or ""
 
 
@@ -329,7 +340,7 @@ def _sees(visit: Visit, record: ClaimRecord) -> list[dict[str, str]]:
     if record.price_class is not None:
         facts.append(("fact.price_class", record.price_class))
     if record.level is not None:
-        facts.append(("fact.level", record.level))
+        facts.append(("fact.level", visit.say(f"pair_level.{record.level}")))
     shown = [{"label": visit.say(key), "value": value} for key, value in facts]
     for number, line in enumerate(record.lines, start=1):
         if line.regroupement is not None:
@@ -348,17 +359,27 @@ def _sees(visit: Visit, record: ClaimRecord) -> list[dict[str, str]]:
     return shown
 
 
-def _keeps(visit: Visit, order: SaleOrder) -> list[dict[str, Any]]:
+def _codes(visit: Visit, record: ClaimRecord) -> list[int]:
+    """What the lines hide, also where the agent chose it; none once it is erased."""
+    with visit.keeper.vault().read() as reading:
+        hidden = openings(reading, record.claim_id)
+    if hidden is None:
+        return []
+    text = unpack(hidden)["openings"]
+    parsed = Openings.parse(text.encode(), generators_of(load_group()))
+    return [opening.values[CODE_SLOT] for opening in parsed.openings]
+
+
+def _keeps(visit: Visit, order: SaleOrder, codes: list[int]) -> list[dict[str, Any]]:
     kept = []
-    for place, item in order.articles():
-        facts = []
-        if item.code is not None:
-            facts.append({"label": visit.say("sale.code"), "value": f"{item.code:07d}"})
+    for (place, item), code in zip(order.articles(), codes, strict=False):
+        facts = [{"label": visit.say("sale.code"), "value": f"{code:07d}"}]
         price = euros(item.price_cents, visit.language)
         facts.append({"label": visit.say("fact.price"), "value": price})
         if item.correction is not None:
             text = correction_text(item.correction.correction())
-            facts.append({"label": visit.say("fact.correction"), "value": text})
+            value = decimal_text(visit, text)
+            facts.append({"label": visit.say("fact.correction"), "value": value})
         kept.append({"title": place_text(visit, place), "facts": facts})
     return kept
 

@@ -90,6 +90,8 @@ class Keeper:
         self._is_stopping = False
         self._thread: threading.Thread | None = None
         self._rests_until = 0.0
+        self.fault: str | None = None
+        """Where the thread last stumbled, until it has gone round well again."""
         self._erased_at: datetime | None = None
         if source is not None and path.exists():
             self._take(Vault.open(path, source))
@@ -273,6 +275,7 @@ class Keeper:
                 continue
             try:
                 self.tick()
+                self.fault = None
             except VaultError as error:
                 if error.code != "vault_locked":  # locked meanwhile: what was sent goes again
                     self._rest("vault", error.code)
@@ -283,7 +286,9 @@ class Keeper:
 
     def _rest(self, key: str, text: str) -> None:
         self._rests_until = self.monotonic() + FAULT_SECONDS
-        self._announce(key, text)
+        if self.fault != text:
+            self._announce(key, text)
+        self.fault = text
 
     def _tell_round(self) -> None:
         with self._round:

@@ -29,7 +29,7 @@ from optician.web.sale_form import (
     in_order,
     read_sale,
 )
-from optician.web.visit import Visit, sentence
+from optician.web.visit import Visit
 from pages.figures import day as day_text
 from pages.figures import euros
 from zk.errors import StatementError
@@ -56,12 +56,12 @@ def new_page(visit: Visit) -> Response:
 def _first_values(visit: Visit) -> dict[str, str]:
     """The only contract there is, and today, if the contract is in force today."""
     choices = _contracts(visit.shop.insurers())
-    if len(choices) != 1:
-        return {"date": visit.keeper.clock().date().isoformat()}
-    (choice,) = choices
     today = visit.keeper.clock().date()
+    if len(choices) != 1:
+        return {"date": visit.day(today)}
+    (choice,) = choices
     is_in_force = choice["first"] <= today <= choice["last"]
-    return {"contract": choice["value"], "date": today.isoformat() if is_in_force else ""}
+    return {"contract": choice["value"], "date": visit.day(today) if is_in_force else ""}
 
 
 def _contracts(insurers: tuple[InsurerProfile, ...]) -> list[dict[str, Any]]:
@@ -142,13 +142,12 @@ def check_page(visit: Visit) -> Response:
     except (OrderError, ShopError):  # its documents changed meanwhile: the form says so
         return visit.go("/new?edit=1")
     disclosure = preview.disclosure
-    hides = [_hiding(visit, hiding) for hiding in disclosure.hides_among]
     return visit.show(
         "check.html",
         insurer=preview.insurer.name,
         sees=[_seen(visit, fact, preview) for fact in disclosure.sees],
         keeps=_kept(visit, disclosure.keeps, draft.order, preview),
-        hides=hides,
+        hides=_hidings(visit, disclosure.hides_among),
         alternatives=[_alternative(visit, alternative) for alternative in disclosure.alternatives],
         statement=disclosure.statement,
         is_least=not any(other.tells_less for other in disclosure.alternatives),
@@ -256,13 +255,27 @@ def fact_text(visit: Visit, fact: Fact) -> str:
         return visit.say("check.made")
     if fact.key == "statement":
         return visit.say(f"statement.{fact.value}")
+    if fact.key == "level":
+        return visit.say(f"pair_level.{fact.value}")
+    if fact.key == "correction":
+        return decimal_text(visit, str(fact.value))
     return str(fact.value)
 
 
+def decimal_text(visit: Visit, correction: str) -> str:
+    """A correction with the signs of the language."""
+    text = correction.replace("-", "\u2212")
+    return text.replace(".", ",") if visit.language == "fr" else text
+
+
+def _word(visit: Visit, fact: Fact) -> str:
+    return visit.typeset(in_language(DISCLOSURE_WORDS[fact.key], visit.language))
+
+
 def _label(visit: Visit, fact: Fact) -> str:
-    word = sentence(in_language(DISCLOSURE_WORDS[fact.key], visit.language)).removesuffix(".")
+    word = _word(visit, fact)
     if not fact.place:
-        return word
+        return word[:1].upper() + word[1:]
     return visit.say("check.of_place", what=word, place=place_text(visit, fact.place))
 
 
@@ -286,11 +299,15 @@ def _kept(
     """By article, in the order of the sale; then the sale's own number."""
     places: dict[str, list[dict[str, str]]] = {}
     for fact in facts:
-        word = sentence(in_language(DISCLOSURE_WORDS[fact.key], visit.language)).removesuffix(".")
+        word = _word(visit, fact)
         note = ""
         if fact.key == "class":
             note = _class_label(preview.nomenclature, str(fact.value))
-        entry = {"label": word, "value": fact_text(visit, fact), "note": note}
+        entry = {
+            "label": word[:1].upper() + word[1:],
+            "value": fact_text(visit, fact),
+            "note": note,
+        }
         places.setdefault(fact.place, []).append(entry)
     kept: list[dict[str, Any]] = [
         {"title": place_text(visit, place), "facts": entries} for place, entries in places.items()
@@ -309,14 +326,19 @@ def among_text(visit: Visit, cells: int, codes: int) -> str:
     return f"{corrections}, {counted}"
 
 
-def _hiding(visit: Visit, hiding: Hiding) -> dict[str, str]:
+def _hidings(visit: Visit, hidings: tuple[Hiding, ...]) -> list[dict[str, str]]:
+    """The lenses of a pair whose classes are hidden have one set for both, or one each."""
+    unions = sum(1 for hiding in hidings if hiding.regroupement is None)
+    return [_hiding(visit, hiding, is_alone=unions == 1) for hiding in hidings]
+
+
+def _hiding(visit: Visit, hiding: Hiding, *, is_alone: bool) -> dict[str, str]:
     where = place_text(visit, hiding.place)
     if hiding.regroupement is not None:
         where = visit.say("check.of_class", place=where, regroupement=hiding.regroupement)
     elif hiding.legal_level is not None:
-        where = visit.say(
-            "check.of_level", place=where, level=visit.say(f"level.{hiding.legal_level}")
-        )
+        key = "check.each_level" if is_alone else "check.one_level"
+        where = visit.say(key, level=visit.say(f"level.{hiding.legal_level}"))
     kind = {"ok": "good", "warn": "warning", "refuse": "bad"}[hiding.verdict]
     return {"where": where, "among": among_text(visit, hiding.cells, hiding.codes), "kind": kind}
 
@@ -326,7 +348,7 @@ def _alternative(visit: Visit, alternative: Alternative) -> dict[str, Any]:
         "statement": alternative.statement,
         "name": visit.say(f"statement.{alternative.statement}"),
         "tells_less": alternative.tells_less,
-        "hides": [_hiding(visit, hiding) for hiding in alternative.hides_among],
+        "hides": _hidings(visit, alternative.hides_among),
     }
 
 
@@ -339,7 +361,7 @@ def _warnings(visit: Visit, preview: Preview) -> list[str]:
         visit.say(
             "check.warning",
             place=place_text(visit, place),
-            text=in_language(MESSAGES[key], visit.language),
+            text=visit.typeset(in_language(MESSAGES[key], visit.language)),
         )
         for key, place in found
     ]

@@ -20,7 +20,7 @@ from optician.web.keeper import Keeper
 from optician.web.sale_form import FieldError, Mistake
 from optician.web.sessions import Session
 from pages.answers import page, see_other
-from pages.catalogue import Catalogue
+from pages.catalogue import Catalogue, typeset
 from pages.figures import day as day_text
 from pages.forms import Form, FormError
 from pages.guard import csrf_token, session_cookie
@@ -148,14 +148,18 @@ class Visit:
             return mistake.words(self.language)
         if isinstance(mistake, FieldError):
             return self.say(mistake.key)
-        return in_language(ORDER_PROBLEMS[mistake.code], self.language)
+        return sentence(self.typeset(in_language(ORDER_PROBLEMS[mistake.code], self.language)))
+
+    def typeset(self, text: str) -> str:
+        """Words that the command line has too, as the catalogue sets its own."""
+        return typeset(text, self.language)
 
     def refusal(self, error: ShopError) -> dict[str, str]:
         """A refusal of the shop's: what it is, and what to do about it."""
         key = f"todo.{error.code}"
         is_known = key in self.site.renderer.catalogue
         return {
-            "title": sentence(error.titles[self.language]),
+            "title": sentence(self.typeset(error.titles[self.language])),
             "text": self.say(key if is_known else "todo.other"),
             "detail": error.detail,
         }
@@ -237,10 +241,9 @@ def sentence(text: str) -> str:
     return text[:1].upper() + text[1:] + ("" if text.endswith((".", "!", "?")) else ".")
 
 
-def next_text(record: ClaimRecord, language: Language) -> str:
+def next_text(visit: Visit, record: ClaimRecord) -> str:
     """What the optician does next about a claim, "" if nothing."""
-    if record.next_step is not None:
-        return sentence(record.next_step[language])
-    if record.problem is not None:
-        return sentence(record.problem.titles[language])
-    return ""
+    titles = record.next_step
+    if titles is None and record.problem is not None:
+        titles = record.problem.titles
+    return "" if titles is None else sentence(visit.typeset(titles[visit.language]))

@@ -1,7 +1,7 @@
-"""The optician's page in this process: a vault with a key and an insurer, and the application on it.
+"""The optician's page in this process: a vault with a key and an insurer, and the application.
 
-The clock stands at `tests.support.claims.NOW`, as the insurer's of `tests.support.web` does, and the
-key of the vault takes no time. Nothing is sent until somebody calls `Keeper.tick`, or the
+The clock stands at `tests.support.claims.NOW`, as that of the insurer in `tests.support.web` does,
+and the vault's key takes no time. Nothing is sent until somebody calls `Keeper.tick`, or the
 application is started.
 """
 
@@ -18,10 +18,10 @@ from starlette.testclient import TestClient
 
 from circuits.canonical import canonical_bytes, encode_base64url
 from circuits.contract import Contract, contract_digest
-from optician.agent import insurers
+from optician.agent import insurers, store
 from optician.agent.records import DocumentEntry, InsurerProfile
 from optician.agent.sender import Sender
-from optician.agent.shop import Shop
+from optician.agent.shop import Shop, make_client
 from optician.client import ServiceClient
 from optician.vault import Passphrase, ScryptCost, Vault
 from optician.web.app import make_agent
@@ -83,7 +83,7 @@ def keep_insurer(vault: Vault, contract: Contract, url: str, token: str) -> None
         fetched_at=samples.NOW,
     )
     with vault.write() as writing:
-        insurers.store.put_entry(
+        store.put_entry(
             writing,
             insurers.CONTRACT,
             digest,
@@ -97,7 +97,7 @@ def make_keeper(
     *,
     is_open: bool = True,
     clock: Callable[[], datetime] = lambda: samples.NOW,
-    make_client: Callable[[InsurerProfile], ServiceClient] | None = None,
+    make_client: Callable[[InsurerProfile], ServiceClient] = make_client,
     **more: Any,
 ) -> Keeper:
     """The keeper of a vault that `make_vault` made, or of none; wrong attempts cost no time."""
@@ -123,7 +123,7 @@ class Visitor(TestClient):
         self.origin = f"http://127.0.0.1:{port}"
         self.headers["Accept-Language"] = "en"
 
-    def send(self, path: str, fields: Mapping[str, str], *, csrf: str | None = None) -> Any:
+    def submit(self, path: str, fields: Mapping[str, str], *, csrf: str | None = None) -> Any:
         """POST a form of a page; its token is taken from the page that ``csrf`` names, by default
         the overview."""
         page = self.get(csrf or "/settings")
@@ -134,7 +134,7 @@ class Visitor(TestClient):
 
     def sign_in(self, passphrase: str = PASSPHRASE) -> Any:
         """As the page asks for it."""
-        return self.send("/unlock", {"passphrase": passphrase}, csrf="/lock")
+        return self.submit("/unlock", {"passphrase": passphrase}, csrf="/lock")
 
 
 def make_visitor(keeper: Keeper, port: int = PORT) -> Visitor:
