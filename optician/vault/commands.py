@@ -78,21 +78,34 @@ def passphrase(
     new_keyring: Annotated[
         bool, typer.Option("--new-keyring", help="From now on a key in this system's keyring.")
     ] = False,
+    forget_keyring: Annotated[
+        bool,
+        typer.Option(
+            "--forget-keyring",
+            help="Delete the old key from the keyring: copies that it opened are lost.",
+        ),
+    ] = False,
     as_json: AsJson = False,
     lang: Lang = None,
 ) -> None:
     """Change what opens the vault. Copies and back-ups made before still open as they did."""
     with reporting_to(as_json, lang) as terminal:
         from optician.vault.copies import inspect
+        from optician.vault.keys import KeyringKey
+        from optician.vault.vault import header_of
 
         path = vault_path(vault)
         if passphrase_file == "-" and new_passphrase_file == "-":
             raise UsageError("only one file can be read from standard input")
         with open_vault(terminal, path, passphrase_file, keyring) as opened, telling(path):
             names = "--new-passphrase-file and --new-keyring"
+            entry = header_of(path).keyring_entry
             opened.change(new_source_of(terminal, new_passphrase_file, new_keyring, names))
+            if forget_keyring and entry is not None:
+                KeyringKey().forget(entry)
             facts = inspect(path)
-        terminal.warn("copies_open_as_before")
+        if not (forget_keyring and entry is not None):
+            terminal.warn("copies_open_as_before")
         terminal.report(
             {"vault": str(path), "source": facts.source, "warnings": terminal.warnings},
             [terminal.named("vault_changed", terminal.say(f"by_{facts.source}"))],

@@ -29,6 +29,10 @@ SALT_BYTES: Final = 32
 NONCE_BYTES: Final = 12
 TAG_BYTES: Final = 16
 SEAL_OVERHEAD_BYTES: Final = NONCE_BYTES + TAG_BYTES
+BLOCK_BYTES = 1024
+"""Contents are padded to a multiple of this, so that a seal's length does not count the digits of
+a price."""
+_LENGTH_BYTES: Final = 4
 WRAPPED_BYTES: Final = KEY_BYTES + SEAL_OVERHEAD_BYTES
 MIN_PASSPHRASE_CHARACTERS: Final = 12
 MIN_DIFFERENT_CHARACTERS: Final = 5
@@ -381,13 +385,17 @@ class Keys:
         return "Keys(…)"
 
     def seal(self, place: str, name: str, content: bytes, clear: Clear) -> bytes:
-        """nonce ‖ AES-256-GCM of ``content``, bound to its place, name and clear columns."""
+        """nonce ‖ AES-256-GCM of the padded ``content``, bound to its place, name and clear
+        columns."""
         nonce = os.urandom(NONCE_BYTES)
-        return nonce + self._seals.encrypt(nonce, content, self._context(place, name, clear))
+        context = self._context(place, name, clear)
+        return nonce + self._seals.encrypt(nonce, _padded(content), context)
 
     def unseal(self, place: str, name: str, sealed: bytes, clear: Clear) -> bytes:
         """Inverse of `seal`. Raises `VaultError` ("vault_damaged") for anything else."""
-        return _decrypt(self._seals, sealed, self._context(place, name, clear))
+        padded = _decrypt(self._seals, sealed, self._context(place, name, clear))
+        size = int.from_bytes(padded[:_LENGTH_BYTES], "big")
+        return padded[_LENGTH_BYTES : _LENGTH_BYTES + size]
 
     def index(self, text: str) -> bytes:
         """HMAC-SHA256 of ``text``: finds an equal one, tells nothing of it without the key."""
@@ -429,6 +437,12 @@ class Keys:
 
     def _context(self, place: str, name: str, clear: Clear) -> bytes:
         return TAG + self.vault_id + canonical([place, name, dict(clear)])
+
+
+def _padded(content: bytes) -> bytes:
+    """Length, content, zeros to the end of a block."""
+    framed = len(content).to_bytes(_LENGTH_BYTES, "big") + content
+    return framed + bytes(-len(framed) % BLOCK_BYTES)
 
 
 def _expand(data_key: bytes, purpose: bytes) -> bytes:

@@ -20,8 +20,7 @@ from circuits.nomenclature import Nomenclature, Row
 from circuits.opening import encode_line_opening
 from optician.claiming import Openings
 from optician.opening_file import open_line
-from optician.vault import vault
-from optician.vault.keys import canonical
+from optician.vault import keys, vault
 from optician.vault.vault import header_of
 from scripts.golden import signed
 from scripts.golden.accepts import OPTICIANS
@@ -351,7 +350,11 @@ def _orders() -> dict[str, bytes]:
 
 def _vaults() -> dict[str, dict[str, bytes]]:
     """A vault of small pages: empty, filled, with a write that is in its log alone; its header."""
-    with tempfile.TemporaryDirectory() as folder, mock.patch.object(vault, "PAGE_BYTES", 512):
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        mock.patch.object(vault, "PAGE_BYTES", 512),
+        mock.patch.object(keys, "BLOCK_BYTES", 64),
+    ):
         with vaults.make_vault(Path(folder) / "shop.vault") as made:
             empty = vaults.files_of(made.path)[""]
             vaults.fill(made)
@@ -370,7 +373,7 @@ def _vaults() -> dict[str, dict[str, bytes]]:
             "log": pack_vault(filled, log),
             "cut": pack_vault(filled[:-512], b""),
         },
-        "vault-header": {"one": canonical(rows)},
+        "vault-header": {"one": keys.canonical(rows)},
     }
 
 

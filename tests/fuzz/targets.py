@@ -679,8 +679,7 @@ def pack_vault(file: bytes, log: bytes) -> bytes:
 
 def _vault() -> Run:
     """The file, its log, its header and its seals: nobody without the key makes another vault."""
-    folder = tempfile.TemporaryDirectory()
-    place = Path(folder.name) / "shop.vault"
+    place = Path(_folder().name) / f"{os.getpid()}-shop.vault"
     names = {suffix: beside(place, suffix) for suffix in ("", "-wal", "-shm", "-journal")}
     known: list[object] = []
 
@@ -711,7 +710,7 @@ def _vault() -> Run:
     def read(data: bytes) -> bool:
         state = look(data)
         _require(state is None or state in known, "a vault that is whole is one that was made")
-        return state is not None and folder.name != ""  # keeps the folder while this runs
+        return state is not None
 
     return read
 

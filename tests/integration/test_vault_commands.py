@@ -156,6 +156,19 @@ def test_a_vault_whose_key_is_in_the_keyring(
     assert run(console, "check", "--passphrase-file", "other")["damaged"] == []
 
 
+def test_the_old_key_is_forgotten_by_the_keyring_if_asked(
+    console: Console, shop: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = FakeKeyring()
+    monkeypatch.setattr(keys, "system_keyring", lambda: store)
+    run(console, "passphrase", "--passphrase-file", "right", "--new-keyring")
+    run(console, "passphrase", "--new-keyring")
+    assert len(store.kept) == 2
+    told = run(console, "passphrase", "--new-passphrase-file", "other", "--forget-keyring")
+    assert (len(store.kept), told["warnings"]) == (1, [])
+    assert run(console, "check", "--passphrase-file", "other")["damaged"] == []
+
+
 def test_a_back_up_is_made_locked_and_restored(console: Console, shop: Path) -> None:
     told = run(console, "backup", "copy.vault")
     assert (told["is_checked"], told["rows"]["claims"]) == (False, 2)

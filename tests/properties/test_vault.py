@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from optician.vault import keys as keys_module
 from optician.vault import vault as vault_module
 from optician.vault.errors import VaultError
 from optician.vault.files import beside
@@ -52,6 +53,7 @@ class Sample:
 def sample(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sample]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(vault_module, "PAGE_BYTES", PAGE_BYTES)
+        patch.setattr(keys_module, "BLOCK_BYTES", 64)
         yield Sample(tmp_path_factory.mktemp("vault") / "shop.vault")
 
 

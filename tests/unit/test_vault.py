@@ -15,7 +15,7 @@ from optician import vault as package
 from optician.vault import database
 from optician.vault.errors import VAULT_WORDS, VaultError
 from optician.vault.files import beside, default_path
-from optician.vault.keys import KeyringKey, Passphrase, ScryptCost
+from optician.vault.keys import BLOCK_BYTES, KeyringKey, Passphrase, ScryptCost
 from optician.vault.layout import BOUND, COLUMNS, column_of, table_of
 from optician.vault.vault import Vault, header_of
 from tests.support.vaults import (
@@ -129,15 +129,41 @@ def test_a_seal_opens_with_the_same_columns_alone(vault: Vault) -> None:
 def test_every_change_of_a_seal_is_found(vault: Vault) -> None:
     with vault.write() as writing:
         sealed = writing.seal("claims.openings", "claim-1", b"text")
-        assert len(sealed) == 4 + 28
-        for position in range(len(sealed)):
+        assert len(sealed) == BLOCK_BYTES + 28
+        for position in range(0, len(sealed), 3):
             changed = bytearray(sealed)
             changed[position] ^= 1
             with pytest.raises(VaultError):
                 writing.unseal("claims.openings", "claim-1", bytes(changed))
-        for size in range(len(sealed)):
+        for size in range(0, len(sealed), 3):
             with pytest.raises(VaultError):
                 writing.unseal("claims.openings", "claim-1", sealed[:size])
+
+
+def test_the_length_of_a_seal_counts_no_digits(vault: Vault) -> None:
+    with vault.write() as writing:
+        for size, blocks in ((0, 1), (1, 1), (1020, 1), (1021, 2), (2044, 2), (2045, 3)):
+            sealed = writing.seal("claims.openings", "claim-1", b"x" * size)
+            assert len(sealed) == blocks * 1024 + 28
+            assert writing.unseal("claims.openings", "claim-1", sealed) == b"x" * size
+
+
+def test_what_is_erased_is_no_longer_in_the_file(vault: Vault) -> None:
+    fill(vault)
+    with vault.read() as reading:
+        (openings,) = reading.connection.execute(
+            "SELECT openings FROM claims WHERE claim_id = 'claim-1'"
+        ).fetchone()
+    wrapped = header_of(vault.path).wrapped
+    assert openings in vault.path.read_bytes()
+    assert wrapped in vault.path.read_bytes()
+    with vault.write() as writing:
+        writing.connection.execute("UPDATE claims SET openings = NULL")
+    vault.change(Passphrase(OTHER_TEXT), scrypt=CHEAP)
+    data = b"".join(files_of(vault.path).values())
+    assert openings[:40] not in data
+    assert openings[-40:] not in data
+    assert wrapped not in data
 
 
 @pytest.mark.parametrize(
