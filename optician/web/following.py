@@ -246,6 +246,9 @@ def _claim_page(
         is_moving=is_on_its_way(record),
         next=next_text(visit, record),
         reason=reason_text(visit, record),
+        problem=""
+        if record.problem is None
+        else sentence(visit.typeset(record.problem.titles[visit.language])),
         sees=_sees(visit, record),
         keeps=[] if order is None else _keeps(visit, order, _codes(visit, record)),
         hides=[
@@ -303,7 +306,7 @@ _CLAIM_FIELDS: Final = (
 def reason_text(visit: Visit, record: ClaimRecord) -> str:
     """Why the insurer did not grant it."""
     if record.reason_titles is not None:
-        return visit.typeset(record.reason_titles[visit.language])
+        return sentence(visit.typeset(record.reason_titles[visit.language])).removesuffix(".")
     return record.reason or ""
 
 

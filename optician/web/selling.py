@@ -20,6 +20,7 @@ from optician.order import OrderError, SaleOrder
 from optician.web.keeper import is_on_its_way
 from optician.web.sale_form import (
     FRAME_CLASSES,
+    POWERS,
     SUPPLEMENT_CLASSES,
     Draft,
     Kind,
@@ -89,11 +90,16 @@ def _new_page(
     status: int = 200,
 ) -> Response:
     insurers = visit.shop.insurers()
+    errors = {name: visit.words(mistake) for name, mistake in form.errors.items()}
     return visit.show(
         "new.html",
         status,
         form=form,
-        errors={name: visit.words(mistake) for name, mistake in form.errors.items()},
+        errors=errors,
+        mistaken={
+            name: visit.say("sale.mistake", field=field_label(visit, name), text=text)
+            for name, text in errors.items()
+        },
         refusal=refusal,
         contracts=_contracts(insurers),
         frame_classes=FRAME_CLASSES,
@@ -110,6 +116,23 @@ def _grounds(visit: Visit, insurers: tuple[InsurerProfile, ...]) -> list[str]:
             for entry in insurer.contracts:
                 found.update(read_contract(reading, entry.digest).early_renewal_grounds)
     return sorted(found)
+
+
+def field_label(visit: Visit, name: str) -> str:
+    """A field of the form, such as "Right lens, sphere"."""
+    head, _, part = name.partition("_")
+    if head == "supplement":
+        number, _, part = part.partition("_")
+        part = "supplement_class" if part == "class" else part
+        place = visit.say("sale.supplement", number=number)
+    elif head in ("right", "left"):
+        place = visit.say(f"sale.{head}_lens")
+    elif head in ("frame", "item") and part in ("price", "code", *POWERS):
+        place = visit.say(f"sale.{head}")
+    else:
+        return visit.say(f"sale.{name}")
+    word = visit.say(f"sale.{part}")
+    return f"{place}, {word.lower() if part in POWERS else word}"
 
 
 def check_form(visit: Visit) -> Response:
@@ -204,13 +227,14 @@ def send(visit: Visit) -> Response:
 
 
 def _outcome(record: ClaimRecord) -> tuple[str, str]:
+    """What to say above the claim; a refusal and a problem speak for themselves there."""
     if record.state == "granted":
         return "check.made_granted", "good"
-    if record.state == "refused":
-        return "check.made_refused", "bad"
-    if is_on_its_way(record) or record.state == "pending":
+    if is_on_its_way(record):
         return "check.made_waiting", "info"
-    return "check.made_decides", "info"
+    if record.state == "sent":
+        return "check.made_decides", "info"
+    return "", "info"
 
 
 def again(visit: Visit) -> Response:
