@@ -303,7 +303,7 @@ def test_an_answer_that_comes_after_the_lease_changes_nothing(premises: Premises
     """Another took the entry over meanwhile: what it hears is the same, and recorded once."""
     claim_id = premises.shop.make(order()).claim_id
     rival = Sender(Shop(premises.vault, premises.clock, premises.insurer.client))
-    calls = []
+    calls: list[str] = []
 
     def late(method: str, path: str) -> None:
         if method == "POST" and not calls:

@@ -62,13 +62,12 @@ def test_a_key_is_made_once(premises: Premises) -> None:
     assert identity is not None
     assert identity.key_id == samples.identity().key_id
     assert json.loads(shop.public_keys())["keys"] == [samples.identity().public_entry()]
-    for again in (
-        lambda: shop.make_identity("shop-2"),
-        lambda: shop.import_identity(Identity.generate("shop-2").encode()),
-    ):
-        with pytest.raises(ShopError) as refused:
-            again()
-        assert code_of(refused) == "key_exists"
+    with pytest.raises(ShopError) as refused:
+        shop.make_identity("shop-2")
+    assert code_of(refused) == "key_exists"
+    with pytest.raises(ShopError) as refused:
+        shop.import_identity(Identity.generate("shop-2").encode())
+    assert code_of(refused) == "key_exists"
     kept = shop.identity()
     assert kept is not None
     assert kept.key_id == identity.key_id
