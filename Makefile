@@ -7,6 +7,8 @@ override PYTHON := $(or $(shell $(PYTHON) -c 'import sys; print(sys._base_execut
 JOBS ?= 2
 # Arguments for pytest, demo or bench: make test ARGS="tests/unit -x", make demo ARGS="--lang fr"
 ARGS ?=
+# make demo KEEP=1 leaves both pages running on a demonstration's data set.
+KEEP ?=
 # make lock UPGRADE=1 moves every pin to the newest version that pyproject.toml allows.
 UPGRADE ?=
 # Seconds of fuzzing, for each reader of bytes; and how many mutants mutation testing draws.
@@ -39,7 +41,7 @@ help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
 
 demo: $(PROJECT) ## tell the whole story: a sale, its proof, every lie refused
-	@$(BIN)/python demo/run.py $(ARGS)
+	@$(BIN)/python demo/run.py $(if $(KEEP),--keep) $(ARGS)
 
 install: $(PROJECT) $(DEV) ## make .venv with the project and the development tools
 	@:

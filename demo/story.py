@@ -22,6 +22,8 @@ from demo.trust_chapter import tell_trust
 from demo.words import LANGUAGES, Language, Speaker
 
 BATCH = 100
+LEAST_CLAIMS = 40
+"""With fewer there may be none that an audit could be about."""
 
 
 def tell(stage: Stage, folder: Path, batch: int) -> None:
@@ -59,11 +61,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="demo", description="The whole story, in a terminal.")
     parser.add_argument("--lang", choices=LANGUAGES, default=LANGUAGES[0])
     parser.add_argument("--batch", type=int, default=BATCH, help="claims in the batch, 2 or more")
+    parser.add_argument("--keep", action="store_true", help="then serve both pages, until Ctrl-C")
+    parser.add_argument("--keep-only", action="store_true", help="the same without the story")
+    parser.add_argument("--keep-seconds", type=float, help="serve them so long instead")
+    parser.add_argument("--keep-claims", type=int, default=300, help="so many claims to look at")
     given = parser.parse_args(arguments)
     if given.batch < 2:
         parser.error("--batch: two bad claims need two places")
+    if given.keep_claims < LEAST_CLAIMS:
+        parser.error(f"--keep-claims: at least {LEAST_CLAIMS}")
     language: Language = given.lang
     stage = Stage(Speaker(language))
-    with tempfile.TemporaryDirectory(prefix="clairobscur-") as folder:
-        tell(stage, Path(folder), given.batch)
+    if not given.keep_only:
+        with tempfile.TemporaryDirectory(prefix="clairobscur-") as folder:
+            tell(stage, Path(folder), given.batch)
+    if given.keep or given.keep_only or given.keep_seconds is not None:
+        from demo.keep import keep  # it takes a moment, and the story does not need it
+
+        with tempfile.TemporaryDirectory(prefix="clairobscur-") as folder:
+            claims, seconds = given.keep_claims, given.keep_seconds
+            if not keep(stage, Path(folder), claims=claims, seconds=seconds):
+                stage.failures.append("keep")
     return 1 if stage.failures else 0

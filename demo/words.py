@@ -433,6 +433,29 @@ WORDS: Final[dict[str, tuple[str, str]]] = {
         "[soft]Ensuite : README.md · docs/protocol.md · docs/limitations.md · make test[/]",
     ),
     "failed": ("NOT AS TOLD", "PAS COMME ANNONCÉ"),
+    # -- keep ------------------------------------------------------------------------------------
+    "keep": ("Both pages, to look at", "Les deux pages, à regarder"),
+    "keep.making": (
+        "A made-up data set, proved and judged claim by claim: {claims} claims over {days} days, "
+        "some refused, one audit open. It takes a moment.",
+        "Un jeu de données inventé, prouvé et jugé demande par demande : {claims} demandes sur "
+        "{days} jours, certaines refusées, un audit ouvert. Cela prend un moment.",
+    ),
+    "keep.insurer": ("The insurer's page", "La page de l'assureur"),
+    "keep.reader": ("token to read", "jeton de lecture"),
+    "keep.admin": ("token to decide", "jeton de décision"),
+    "keep.shop": ("The shop's page ({shop})", "La page du magasin ({shop})"),
+    "keep.passphrase": ("passphrase", "phrase secrète"),
+    "keep.people": ("people for a sale", "bénéficiaires pour une vente"),
+    "keep.only": (
+        "For this demonstration only: tokens and passphrase open nothing but this data, which is "
+        "erased at the end. In the shop one claim waits for the line, and the audit {case} for an "
+        "answer.",
+        "Pour cette démonstration seulement : jetons et phrase secrète n'ouvrent que ces données, "
+        "effacées à la fin. Au magasin, une demande attend la ligne, et l'audit {case} une "
+        "réponse.",
+    ),
+    "keep.stop": ("[soft]Ctrl-C ends it.[/]", "[soft]Ctrl-C y met fin.[/]"),
     # -- reasons of openings ---------------------------------------------------------------------
     "reason.opening_other_line": (
         "the opening is of another line than the claim has",
