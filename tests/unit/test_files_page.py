@@ -297,7 +297,7 @@ def test_a_verdict_has_the_keys_of_the_page(page: str) -> None:
         ),
         (
             "attest",
-            "verifier check",
+            "optician vault create`, `info`, `backup",
             {
                 *("claim_id", "line", "attester_id", "attested", "expires_at"),
                 *("attestation_file", "answer", "warnings"),
