@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +17,17 @@ from optician.vault.errors import VAULT_WORDS
 from optician.vault.keys import Passphrase
 from optician.vault.layout import COLUMNS
 from optician.vault.vault import Vault
-from tests.support.commands import Console, Done, run_process
-from tests.support.vaults import CHEAP, OTHER_TEXT, TEXT, FakeKeyring, edit, files_of, fill
+from tests.support.commands import ROOT, Console, Done, run_process
+from tests.support.vaults import (
+    CHEAP,
+    OTHER_TEXT,
+    TEXT,
+    FakeKeyring,
+    edit,
+    files_of,
+    fill,
+    make_vault,
+)
 
 PLACE = "shop.vault"
 
@@ -207,3 +219,32 @@ def test_as_a_process(tmp_path: Path) -> None:
     asked = run_process("optician", "vault", "check", "--vault", PLACE, cwd=tmp_path)
     assert (asked.code, asked.out) == (2, "")
     assert "--passphrase-file" in asked.err
+
+
+@pytest.mark.integration
+@pytest.mark.skipif(os.name != "posix", reason="no pseudo-terminals")
+@pytest.mark.parametrize(("typed", "code"), [(TEXT, 0), (OTHER_TEXT, 2)])
+def test_at_a_terminal_it_is_typed_without_echo(tmp_path: Path, typed: str, code: int) -> None:
+    make_vault(tmp_path / PLACE).close()
+    ours, theirs = os.openpty()
+    with subprocess.Popen(
+        [sys.executable, "-m", "optician", "vault", "check", "--vault", PLACE],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "LC_ALL": "C.UTF-8"},
+        stdin=theirs,
+        stdout=subprocess.PIPE,
+        stderr=theirs,
+        start_new_session=True,
+    ) as process:
+        os.close(theirs)
+        shown = b""
+        while b"Passphrase of the vault: " not in shown:
+            shown += os.read(ours, 1000)
+        os.write(ours, f"{typed}\n".encode())
+        out, _ = process.communicate(timeout=60)
+        with suppress(OSError):  # the other end is closed
+            while data := os.read(ours, 1000):
+                shown += data
+    os.close(ours)
+    assert process.returncode == code, shown
+    assert typed.encode() not in shown + out
