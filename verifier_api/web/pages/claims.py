@@ -43,7 +43,10 @@ async def show_list(visit: Visit) -> Response:
         422 if chosen.wrong else 200,
         found=found,
         asked=dict.fromkeys(FILTERS, "") | dict(chosen.values),
-        errors={name: visit.say("claims.filter_invalid") for name in chosen.wrong},
+        errors={
+            name: visit.say("claims.filter_invalid", filter=visit.say(f"filter.{name}"))
+            for name in chosen.wrong
+        },
         query=urlencode(chosen.values),
         has_cursor=cursor is not None,
         states=STATES,

@@ -60,7 +60,8 @@ async def show_class(visit: Visit) -> Response:
         raise ServiceError("not_found", "")
     found = await visit.overview.class_page(_digest(visit), regroupement, day)
     cells = [
-        cell_words(visit, entry["cell"]) | {"codes": entry["codes"]} for entry in found["cells"]
+        cell_words(visit, entry["cell"]) | {"codes": entry["codes"]}
+        for entry in sorted(found["cells"], key=lambda entry: _place(entry["cell"]))
     ]
     return visit.render(
         "class.html",
@@ -86,6 +87,16 @@ def cell_words(visit: Visit, cell: str | None) -> dict[str, str]:
         else:
             words["shape"] = visit.say(f"shape.{name}")
     return words
+
+
+def _place(cell: str | None) -> tuple[str, bool, float, str]:
+    """Where a cell stands in a list: by type and shape, minus before plus, weak before strong."""
+    head, _, bands = (cell or "").partition("=")
+    near = bands.partition("..")[0].partition("/")[0]
+    if "/s=" in bands:
+        near = bands.partition("/s=")[2].partition("..")[0]
+    is_minus = near.startswith("-") or "..-" in bands
+    return head.rpartition("/")[0], not is_minus, abs(float(near or 0)), bands
 
 
 def _band_words(visit: Visit, band: str) -> str:
