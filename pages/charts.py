@@ -45,6 +45,8 @@ TOP: Final = 18
 BOTTOM: Final = 30
 ROW: Final = 46
 MAX_LABELS: Final = 12
+LETTER: Final = 7.5
+"""How wide a sign of a label is, roughly."""
 MAX_LABEL_LENGTH: Final = 84
 """Signs of a label beside a bar; the table has all of it."""
 
@@ -253,7 +255,7 @@ def _columns(
                     f"{label} · {one.name} · {grouped(value, language)}",
                 )
             )
-    for at in _labelled(len(labels), max(map(len, labels))):
+    for at in _labelled(labels, slot):
         parts.append(
             Markup('<text class="middle" x="{}" y="{}">{}</text>').format(
                 _at(LEFT + slot * (at + 0.5)), HEIGHT - 9, labels[at]
@@ -334,13 +336,20 @@ def _step(most: int) -> int:
         step *= 10
 
 
-def _labelled(count: int, longest: int) -> range:
-    """Which labels are written below: as many as there is room for, the first among them."""
-    room = max(1, min(MAX_LABELS, int((WIDTH - LEFT) / (7.5 * longest + 14))))
-    if count <= room:
-        return range(count)
-    stride = -(-count // room)
-    return range(0, count, stride)
+def _labelled(labels: Sequence[str], slot: float) -> list[int]:
+    """Which labels are written below: every one of few, of many as many as there is room for, at
+    one distance; never one that would touch its neighbour. The first is among them."""
+    longest = max(map(len, labels))
+    room = max(1, int((WIDTH - LEFT) / (LETTER * longest + 14)))
+    stride = 1 if len(labels) <= MAX_LABELS else -(-len(labels) // min(room, MAX_LABELS))
+    chosen: list[int] = []
+    end = float("-inf")
+    for at in range(0, len(labels), stride):
+        half = LETTER * len(labels[at]) / 2
+        if slot * at - half > end:
+            chosen.append(at)
+            end = slot * at + half + 4
+    return chosen
 
 
 def _at(value: float) -> str:

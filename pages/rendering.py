@@ -9,7 +9,7 @@ from typing import Any, Final
 from jinja2 import BaseLoader, ChoiceLoader, Environment, PackageLoader, StrictUndefined
 
 from pages import figures
-from pages.catalogue import LANGUAGES, OWN_PACKAGE, Catalogue, Language
+from pages.catalogue import LANGUAGES, OWN_PACKAGE, Catalogue, Language, typeset
 
 _FILTERS: Final[Mapping[str, Callable[..., str]]] = {
     "day": figures.day,
@@ -77,7 +77,7 @@ class Renderer:
         environment.filters |= {
             name: partial(_in_language, make, language) for name, make in _FILTERS.items()
         }
-        environment.filters["titled"] = lambda titles: titles[language]
+        environment.filters["titled"] = lambda titles: typeset(titles[language], language)
         environment.globals |= {
             "base": self.base,
             "language": language,

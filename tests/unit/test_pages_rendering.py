@@ -39,7 +39,7 @@ def test_texts_counts_and_figures_speak_the_language(package: str) -> None:
     source = (
         "{{ t('hello', who=who) }}|{{ count('claim', 1200) }}|{{ 123450|euros }}|{{ 7|number }}|"
         "{{ '2026-11-25'|day }}|{{ '2026-11-25T10:00:00Z'|instant }}|{{ 1500|milliseconds }}|"
-        "{{ 12.5|percent }}|{{ {'en': 'a', 'fr': 'b'}|titled }}|{{ language }}|{{ base }}|"
+        "{{ 12.5|percent }}|{{ {'en': 'a', 'fr': 'l\\'un ?'}|titled }}|{{ language }}|{{ base }}|"
         "{{ known('hello') }}"
     )
     assert rendered(package, source, who="you") == (
@@ -48,7 +48,7 @@ def test_texts_counts_and_figures_speak_the_language(package: str) -> None:
     )
     assert rendered(package, source, "fr", who="vous") == (
         "Bonjour vous\u202f!|1\u202f200 demandes|1\u202f234,50\u00a0€|7|25/11/2026|"
-        "25/11/2026 10:00\u00a0UTC|1,5\u202fms|12,5\u00a0%|b|fr|/here/|True"
+        "25/11/2026 10:00\u00a0UTC|1,5\u202fms|12,5\u00a0%|l\u2019un\u202f?|fr|/here/|True"
     )
 
 
