@@ -175,7 +175,7 @@ def test_filters_and_the_export_agree(tabs: OpenTab, desk: Desk, tmp_path: Path)
     download.value.save_as(file)
     data = file.read_bytes()
     assert data.startswith(b"\xef\xbb\xbf")
-    rows = list(csv.DictReader(io.StringIO(data.decode("utf-8-sig"))))
+    rows = list(csv.DictReader(io.StringIO(data.decode("utf-8-sig")), delimiter=";"))
     assert {row["claim_id"] for row in rows} == shown
     tab.go("/pages/claims?claim=no-such-claim")
     expect(tab.page.get_by_role("main")).to_contain_text(say("claims.nothing_matches"))

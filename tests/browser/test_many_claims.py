@@ -10,7 +10,8 @@ import pytest
 
 from tests.browser.conftest import OpenTab
 from tests.support import claims as samples
-from tests.support import crowd
+from tests.support import crowd, records
+from tests.support.attesting import rule
 from tests.support.browsing import Tab
 from tests.support.serving import served
 from tests.support.storefront import Office
@@ -33,9 +34,10 @@ class Crowd:
 
 @pytest.fixture(scope="module")
 def many(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Crowd]:
-    insurer = Insurer(tmp_path_factory.mktemp("many"))
+    contract = records.contract(attestations=(rule("VM4", within_days=20),))
+    insurer = Insurer(tmp_path_factory.mktemp("many"), of_contract=contract)
     database = Database(insurer.settings.database_url())
-    claim_ids = crowd.fill(database, CLAIMS, samples.NOW)
+    claim_ids = crowd.fill(database, CLAIMS, samples.NOW, contract=contract)
     database.dispose()
     with served(insurer.app) as url:
         yield Crowd(Office(insurer, url), claim_ids)

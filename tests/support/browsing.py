@@ -49,7 +49,7 @@ _HEIGHT: dict[Width, int] = {1280: 900, 390: 844}
 
 PICTURE_COLOURS = 64
 
-PATIENCE_MS = 10_000
+PATIENCE_MS = 6_000
 """How long a page or an element is waited for."""
 
 _NAMES = ("chromium", "chromium-browser", "google-chrome")
@@ -176,6 +176,14 @@ class Tab:
                 assert outline != "none", f"{selector}: nobody sees that it has the focus"
                 return
         raise AssertionError(f"{selector}: not reached by the keyboard")
+
+    def choose(self, value: str, most: int = 20) -> None:
+        """In the select that has the focus, by the arrow keys. Raises `AssertionError`."""
+        for _ in range(most):
+            if self.page.evaluate("() => document.activeElement.value") == value:
+                return
+            self.page.keyboard.press("ArrowDown")
+        raise AssertionError(f"{value}: not among the choices")
 
     def accessibility_faults(self) -> list[str]:
         """What axe-core calls serious or critical on the page as it stands; a line each."""

@@ -15,7 +15,7 @@ from typing import Any
 
 from circuits.canonical import canonical_bytes, encode_base64url
 from circuits.claim import encode_instant
-from circuits.contract import contract_digest
+from circuits.contract import Contract, contract_digest
 from tests.support import records
 from verifier_api.service.judging import STEPS
 from verifier_api.store import attestations, claims
@@ -33,14 +33,20 @@ STATES = ("granted", "granted", "payable", "payable", "payable", "cancelled", "e
 
 
 def fill(
-    database: Database, number: int, now: datetime, *, days: int = 60, seed: int = 1
+    database: Database,
+    number: int,
+    now: datetime,
+    *,
+    days: int = 60,
+    seed: int = 1,
+    contract: Contract | None = None,
 ) -> list[str]:
     """Record so many claims, received over ``days`` up to ``now``; their ids, oldest first.
 
     One in nine is refused, one in fifty pending, one in fifty lacks an attestation.
     """
     made = []
-    rows = _rows(number, now, days, random.Random(seed))
+    rows = _rows(number, now, days, random.Random(seed), contract or records.contract())
     for start in range(0, number, TOGETHER):
         part = [next(rows) for _ in range(min(TOGETHER, number - start))]
         with database.write() as connection:
@@ -51,9 +57,8 @@ def fill(
 
 
 def _rows(
-    number: int, now: datetime, days: int, chance: random.Random
+    number: int, now: datetime, days: int, chance: random.Random, contract: Contract
 ) -> Iterator[tuple[dict[str, Any], dict[str, Any] | None]]:
-    contract = records.contract()
     body = json.loads(records.claim("template").model_dump_json())
     digest = encode_base64url(contract_digest(contract))
     span = timedelta(days=days).total_seconds() - 1
