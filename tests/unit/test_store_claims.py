@@ -249,6 +249,17 @@ def at(hours: int) -> str:
         ({"received_from": at(1), "received_to": at(2)}, ["child", "line"]),
         ({"received_from": at(6)}, []),
         ({"state": "granted", "statement": "line", "optician_id": records.SHOP}, ["line"]),
+        ({"regroupement": "M03"}, ["pending", "child", "first"]),
+        ({"regroupement": "VM4"}, [name for name in ALL if name != "refused"]),
+        ({"regroupement": "-"}, ["refused"]),
+        ({"regroupement": "VM"}, []),
+        ({"regroupement": "V_4"}, []),
+        ({"regroupement": "%"}, []),
+        ({"claim_id": "i"}, ["pending", "child", "line", "first"]),
+        ({"claim_id": "other-shop"}, ["other-shop"]),
+        ({"claim_id": "Line"}, []),
+        ({"claim_id": "l_ne"}, []),
+        ({"claim_id": "i", "state": "granted", "statement": "equipment"}, ["child", "first"]),
     ],
 )
 def test_a_listing_is_limited_to_what_is_asked(
@@ -262,6 +273,9 @@ def test_pages_follow_each_other(filled: Database) -> None:
     assert ids(filled, limit=2, before=5) == ALL[2:4]
     assert ids(filled, limit=2, before=3) == ALL[4:]
     assert ids(filled, limit=2, before=1) == []
+    assert ids(filled, limit=2, state="granted") == ["other-shop", "child"]
+    assert ids(filled, limit=2, before=3, state="granted") == ["line", "first"]
+    assert ids(filled, limit=2, before=1, state="granted") == []
 
 
 def test_what_is_overdue_is_shown_as_expired_before_it_is_swept(filled: Database) -> None:
