@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -172,12 +173,11 @@ def _as_one_file(draft: Path) -> None:
 
 def _exchange(draft: Path, place: Path) -> Path:
     """Keep the file at ``place`` under another name and put ``draft`` there."""
-    if place.exists():
-        _require_unused(place)
     moment = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%fZ")
     kept = beside(place, f".replaced-{moment}")
     with storing():
         flush(draft)
+    with _held(place), storing():
         for suffix in SIDE_FILES:
             if os.path.lexists(beside(place, suffix)):
                 os.rename(beside(place, suffix), beside(kept, suffix))
@@ -198,24 +198,30 @@ def _link_or_rename(place: Path, kept: Path) -> None:
         os.rename(place, kept)
 
 
-def _require_unused(place: Path) -> None:
-    """Carry over what stands in the log of the old file, which only works if nobody has it open.
+@contextmanager
+def _held(place: Path) -> Iterator[None]:
+    """Within this block nobody else reads or writes the file, and what stood in its log is in it.
 
-    A file that is too damaged for that is let be.
+    Raises `VaultError` ("vault_busy") if somebody has it open. A file that is gone, or too damaged
+    to be locked, is let be.
     """
+    connection = None
     try:
         connection = connect(place, writable=True)
-    except VaultError as error:
-        if error.code == "vault_damaged":
-            return
-        raise
-    try:
         with translated(whole=True):
+            # Only works if nobody else has it open, and leaves no log beside it.
             connection.execute("PRAGMA journal_mode = DELETE")
+            connection.execute("BEGIN EXCLUSIVE")
     except VaultError as error:
-        if error.code != "vault_damaged":
+        if connection is not None:
+            connection.close()
+            connection = None
+        if error.code not in ("vault_damaged", "vault_missing"):
             raise
-    except sqlite3.Error:
-        return
+    try:
+        if connection is not None and os.name == "nt":
+            connection.close()  # no file is renamed there while it is open
+        yield
     finally:
-        connection.close()
+        if connection is not None:
+            connection.close()

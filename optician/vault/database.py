@@ -95,6 +95,25 @@ def connect(path: Path, *, writable: bool) -> sqlite3.Connection:
     return connection
 
 
+def undo_half_done(path: Path) -> None:
+    """Let SQLite take back what a crash left half done in a file without a write-ahead log.
+
+    Such a file cannot be read before. It comes about if `restore` and then the next write are
+    killed. Raises `VaultError`.
+    """
+    connection = connect(path, writable=True)
+    try:
+        with translated(whole=True):
+            connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+    finally:
+        connection.close()
+
+
+def is_half_done(error: VaultError) -> bool:
+    """Whether this came of such a file."""
+    return getattr(error.__context__, "sqlite_errorcode", 0) == sqlite3.SQLITE_READONLY_ROLLBACK
+
+
 def prepare(connection: sqlite3.Connection) -> None:
     """What holds for every connection. Raises `sqlite3.Error`."""
     connection.row_factory = sqlite3.Row

@@ -92,6 +92,15 @@ def beside(place: Path, suffix: str) -> Path:
     return place.with_name(place.name + suffix)
 
 
+def identity(place: Path) -> tuple[int, int] | None:
+    """Which file has this name now; None if none has."""
+    try:
+        found = os.stat(place)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
 def flush(place: Path) -> None:
     """Onto the disk. Only for a file that nobody has opened with SQLite: see `database`."""
     with open(place, "rb+") as file:

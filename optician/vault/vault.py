@@ -16,13 +16,15 @@ from typing import Any
 
 from optician.vault.database import (
     connect,
+    is_half_done,
     keep_ledger,
     read_header,
     translated,
+    undo_half_done,
     use_log,
 )
 from optician.vault.errors import VaultError
-from optician.vault.files import new_file
+from optician.vault.files import identity, new_file
 from optician.vault.keys import KEY_BYTES, Clear, Header, Keys, ScryptCost, Source, wrap
 from optician.vault.layout import (
     APPLICATION_ID,
@@ -87,7 +89,7 @@ class Vault:
 
     def __init__(self, path: Path, header: Header, keys: Keys) -> None:
         """By `create` and `open` alone."""
-        self.path = path
+        self.path = path.absolute()  # whatever becomes of the working directory
         self.vault_id = header.vault_id
         self._keys: Keys | None = keys
 
@@ -171,6 +173,7 @@ class Vault:
         Committed, durably, when the block ends without an exception. Raises `VaultError`; lets
         `sqlite3.IntegrityError` through.
         """
+        opened = identity(self.path)
         with self._connected(writable=True) as connection:
             failures: list[VaultError] = []
             try:
@@ -179,6 +182,9 @@ class Vault:
                     keep_ledger(connection, self._accounting(failures))
                     connection.execute("BEGIN IMMEDIATE")
                     self._require_same(connection)
+                    if identity(self.path) != opened:
+                        # Restored while this one waited: it would write into the file that is kept.
+                        raise VaultError("vault_busy")
                     yield Writing(self, connection)
                     self._require_keys()  # locked meanwhile: nothing is written
                     connection.execute("COMMIT")
@@ -197,7 +203,8 @@ class Vault:
         keys = self._require_keys()
         with self.read() as reading:
             created_at = read_header(reading.connection).created_at
-        # Outside the write: scrypt takes its time.
+        # Outside the write: scrypt takes its time. If the write fails, a new key stays in the
+        # keyring: nobody can be sure here that it opens nothing.
         header = wrap(keys.data_key, self.vault_id, created_at, source, scrypt or ScryptCost())
         with self.write() as writing:
             writing.connection.execute("DELETE FROM header WHERE name <> 'ledger'")
@@ -263,6 +270,16 @@ class Vault:
 
 def header_of(path: Path) -> Header:
     """The header of the vault at ``path``, read without any right to write. Raises `VaultError`."""
+    try:
+        return _header_of(path)
+    except VaultError as error:
+        if not is_half_done(error):
+            raise
+    undo_half_done(path)
+    return _header_of(path)
+
+
+def _header_of(path: Path) -> Header:
     connection = connect(path, writable=False)
     try:
         return read_header(connection)

@@ -13,6 +13,7 @@ import pytest
 
 from optician import vault as package
 from optician.vault import database
+from optician.vault.copies import backup
 from optician.vault.errors import VAULT_WORDS, VaultError
 from optician.vault.files import beside, default_path
 from optician.vault.keys import BLOCK_BYTES, KeyringKey, Passphrase, ScryptCost
@@ -425,6 +426,49 @@ def test_no_vault_is_made_beside_another_ones_log(tmp_path: Path, suffix: str) -
     with pytest.raises(VaultError) as error:
         make_vault(tmp_path / "shop.vault")
     assert code_of(error) == "vault_exists"
+
+
+def test_what_a_crash_left_half_done_without_a_log_is_taken_back(
+    vault: Vault, tmp_path: Path
+) -> None:
+    fill(vault)
+    expected = contents(vault)
+    edit(vault.path, "PRAGMA journal_mode = DELETE")
+    before = vault.path.read_bytes()
+    connection = sqlite3.connect(vault.path, isolation_level=None)
+    connection.execute("PRAGMA cache_size = 1")  # so that it has to write before it commits
+    connection.execute("BEGIN IMMEDIATE")
+    connection.execute("UPDATE claims SET content = zeroblob(100000)")
+    crashed = tmp_path / "crashed.vault"
+    crashed.write_bytes(vault.path.read_bytes())
+    beside(crashed, "-journal").write_bytes(beside(vault.path, "-journal").read_bytes())
+    connection.close()
+    assert crashed.read_bytes() != before
+    with Vault.open(crashed, passphrase()) as opened:
+        assert crashed.read_bytes() == before
+        assert contents(opened) == expected
+        opened.require_whole()
+
+
+def test_a_writer_that_waited_while_the_vault_was_restored_writes_nothing(
+    vault: Vault, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(vault)
+    backup(vault.path, tmp_path / "copy.vault")
+
+    def restored_meanwhile(connection: sqlite3.Connection) -> None:
+        database.use_log(connection)
+        vault.path.rename(tmp_path / "kept.vault")
+        (tmp_path / "copy.vault").rename(vault.path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("optician.vault.vault.use_log", restored_meanwhile)
+        with pytest.raises(VaultError) as error, vault.write() as writing:
+            insert_claim(writing, 3)
+    assert code_of(error) == "vault_busy"
+    with vault.write() as writing:
+        insert_claim(writing, 3)
+    vault.require_whole()
 
 
 # -- change of passphrase -------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import sys
 from dataclasses import replace
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 
 from optician.vault.errors import VaultError
 from optician.vault.keys import (
+    _SYSTEM_BACKENDS,
     KEYRING_SERVICE,
     Header,
     KeyringKey,
@@ -175,6 +177,11 @@ class Several:
 def test_the_systems_own_store_is_taken(monkeypatch: pytest.MonkeyPatch, chosen: object) -> None:
     monkeypatch.setattr(keyring, "get_keyring", lambda: chosen)
     assert isinstance(system_keyring(), Windows)
+
+
+def test_every_store_that_is_taken_is_one_of_the_packages() -> None:
+    for name in _SYSTEM_BACKENDS:
+        assert importlib.util.find_spec(name) is not None, name
 
 
 @pytest.mark.parametrize("chosen", [FakeKeyring(), None])
