@@ -1,4 +1,4 @@
-"""What the benchmark of one command computes and tells; the program itself runs at the end, small."""
+"""What the benchmark of one command computes and tells; the program runs at the end, small."""
 
 from __future__ import annotations
 
