@@ -97,6 +97,27 @@ def test_settings_of_every_connection(vault: Vault) -> None:
     }
 
 
+@pytest.mark.skipif(os.name != "posix", reason="Windows has no such names")
+@pytest.mark.parametrize("name", ["a b?mode=rwc", "50%20#1", "é&x=1", "'quoted\"", "file:x"])
+def test_any_name_of_a_file_is_that_file(tmp_path: Path, name: str) -> None:
+    with make_vault(tmp_path / name) as vault:
+        fill(vault)
+        vault.require_whole()
+    assert [path.name for path in tmp_path.iterdir() if "-" not in path.name] == [name]
+    Vault.open(tmp_path / name, passphrase()).close()
+
+
+def test_a_vault_stays_where_it_is_whatever_the_working_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with make_vault(Path("shop.vault")) as vault:
+        (tmp_path / "elsewhere").mkdir()
+        monkeypatch.chdir(tmp_path / "elsewhere")
+        fill(vault)
+        assert len(contents(vault)) == 11
+
+
 @pytest.mark.skipif(os.name != "posix", reason="Windows has no such modes")
 def test_only_the_owner_may_read_it(tmp_path: Path) -> None:
     with make_vault(tmp_path / "folder" / "shop.vault") as vault, vault.write():
