@@ -16,6 +16,7 @@ from typing import Any
 from circuits.canonical import canonical_bytes, encode_base64url
 from circuits.claim import encode_instant
 from circuits.contract import Contract, contract_digest
+from circuits.nomenclature import load_shipped
 from tests.support import records
 from verifier_api.service.judging import STEPS
 from verifier_api.store import attestations, claims
@@ -61,6 +62,7 @@ def _rows(
 ) -> Iterator[tuple[dict[str, Any], dict[str, Any] | None]]:
     body = json.loads(records.claim("template").model_dump_json())
     digest = encode_base64url(contract_digest(contract))
+    table = encode_base64url(load_shipped().digest)
     span = timedelta(days=days).total_seconds() - 1
     for count in range(number):
         received = now - timedelta(seconds=span * (number - 1 - count) / max(1, number - 1))
@@ -82,6 +84,7 @@ def _rows(
             "date_of_service": received.date().isoformat(),
             "expires_at": encode_instant(received + timedelta(days=30)),
             "contract_digest": digest,
+            "nomenclature_digest": table,
             "statement": "pair" if is_pair else "equipment",
             "level": "c" if is_pair else None,
             "price_class": "B" if is_pair else None,
