@@ -67,7 +67,9 @@ def test_every_command_is_shown(page: str) -> None:
 
 def test_the_answers_of_the_commands_are_on_the_page_of_files(repository: Path) -> None:
     page = (repository / "docs/files.md").read_text(encoding="utf-8")
-    text = page.split("`optician vault create`, `info`, `backup`\n")[1].split("`verifier check`")[0]
+    text = page.split("`optician vault create`, `info`, `backup`\n")[1].split(
+        "`optician vault passphrase`"
+    )[0]
     told = set(re.findall(r"^\| (`.*?) \|", text, re.MULTILINE))
     names = {name for row in told for name in re.findall(r"`(\w+)`", row)}
     facts = {field.name for field in fields(VaultFacts)}
