@@ -106,7 +106,9 @@ def _rows(
         later = encode_instant(received + timedelta(days=90))
         is_overdue = state == "attestation_overdue"
         is_waiting = state == "granted" and chance.random() < 0.05
-        due = encode_instant(received + timedelta(days=20)) if is_overdue or is_waiting else None
+        last = received + timedelta(days=20)
+        last = min(last, now - timedelta(seconds=1)) if is_overdue else last
+        due = encode_instant(last) if is_overdue or is_waiting else None
         latency = int(1000 * chance.lognormvariate(1.6, 0.5))
         yield (
             {
