@@ -56,19 +56,6 @@ if (mistakes) {
   mistakes.focus();
 }
 
-// A select or a radio that shows other fields: data-shows="name=value other" on those fields.
-const showing = () => {
-  for (const part of document.querySelectorAll("[data-shows]")) {
-    const [name, values] = part.dataset.shows.split("=");
-    const chosen = document.querySelector(`select[name="${name}"], input[name="${name}"]:checked`);
-    part.hidden = !(chosen && values.split(" ").includes(chosen.value));
-  }
-};
-if (document.querySelector("[data-shows]")) {
-  document.addEventListener("change", showing);
-  showing();
-}
-
 // Copying, where the browser allows it.
 if (navigator.clipboard) {
   for (const button of document.querySelectorAll("button[data-copy]")) {

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pages.catalogue import LANGUAGES, Catalogue, grouped, own_catalogue
+from pages.catalogue import LANGUAGES, Catalogue, grouped, own_catalogue, typeset
 
 
 def catalogue(english: dict[str, str], french: dict[str, str]) -> Catalogue:
@@ -144,6 +144,13 @@ def test_a_package_that_is_wrong_is_refused(
     package(tmp_path, monkeypatch, name, en=text, fr=text)
     with pytest.raises(ValueError, match=fault):
         Catalogue.load(name)
+
+
+def test_a_text_from_elsewhere_is_set_as_well() -> None:
+    assert typeset("l'un ? « oui » : 5 %", "fr") == (
+        "l\u2019un\u202f? «\u00a0oui\u00a0»\u00a0: 5\u00a0%"
+    )
+    assert typeset("the insurer's ?", "en") == "the insurer\u2019s ?"
 
 
 def test_groups_of_three_digits() -> None:

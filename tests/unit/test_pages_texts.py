@@ -114,6 +114,15 @@ def test_every_text_that_a_template_names_is_there(package: str) -> None:
     assert missing == []
 
 
+def test_every_text_of_our_own_is_used() -> None:
+    made_up = ("pages.form.", "pages.refused.", "pages.chart.")  # from codes, which have tests
+    sources = [*TEMPLATES, *(path for name in SHIPPED for path in (ROOT / name).rglob("*.py"))]
+    used = "\n".join(path.read_text(encoding="utf-8") for path in sources)
+    ours = catalogue_of("pages").keys()
+    keys = {key.removesuffix(".one").removesuffix(".many") for key in ours}
+    assert {key for key in keys if not key.startswith(made_up) and f"'{key}'" not in used} == set()
+
+
 @pytest.mark.parametrize("package", [name for name in PACKAGES if name != "pages"])
 def test_every_template_compiles(package: str) -> None:
     renderer = Renderer((package,), catalogue_of(package))
