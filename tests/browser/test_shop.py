@@ -26,21 +26,20 @@ from tests.support import claims as samples
 from tests.support.browsing import NARROW, Tab
 from tests.support.serving import address_of, free_port, served
 from tests.support.storefront import (
+    FRAME_PRICE,
+    LENS_PRICE,
     PASSPHRASE,
+    PROGRESSIVE,
     QUICK,
     Clock,
     Office,
     Storefront,
+    fill_in,
     office,
     storefront,
 )
 
 WORDS = Catalogue.load("optician.web")
-LENS_PRICE, FRAME_PRICE = "219,50", "119,00"
-LENSES = {
-    "right": {"sphere": "-2,25", "cylinder": "-0,50", "axis": "85", "addition": "2,00"},
-    "left": {"sphere": "-3,00", "cylinder": "-0,75", "axis": "100", "addition": "2,00"},
-}
 
 
 def say(key: str, language: Language = "en", **values: object) -> str:
@@ -76,26 +75,10 @@ def press_button(tab: Tab, name: str) -> None:
     tab.page.get_by_role("main").get_by_role("button", name=name, exact=True).click()
 
 
-def fill_in(tab: Tab, person: str, language: Language = "en") -> None:
-    """The form of a new claim, by correction."""
-    page = tab.page
-    page.locator("#beneficiary").fill(person)
-    page.locator("[name=lens_type]").select_option("progressive")
-    page.locator("[name=price_class]").select_option("B")
-    for eye, powers in LENSES.items():
-        for name, value in powers.items():
-            page.locator(f"#{eye}_{name}").fill(value)
-        page.locator(f"#{eye}_price").fill(LENS_PRICE)
-    page.locator("[name=frame_class]").select_option("M03")
-    page.locator("#frame_price").fill(FRAME_PRICE)
-    press_button(tab, say("sale.check", language))
-    expect(page.locator("h1")).to_have_text(say("check.title", language))
-
-
 def claim(tab: Tab, person: str, language: Language = "en") -> str:
     """A claim from form to sending; its claim_id."""
     tab.go("/new")
-    fill_in(tab, person, language)
+    fill_in(tab, person)
     press_button(tab, say("check.send", language))
     tab.page.wait_for_url("**/claims/*")
     return tab.path.rpartition("/")[2]
@@ -229,7 +212,7 @@ def test_on_a_narrow_screen(tabs: OpenTab, shop: Storefront, person: str) -> Non
     tab.assert_it_fits()
     tab.go("/new")
     tab.assert_it_fits()
-    fill_in(tab, person, "fr")
+    fill_in(tab, person)
     tab.assert_it_fits()
     press_button(tab, say("check.send", "fr"))
     tab.page.wait_for_url("**/claims/*")
@@ -265,7 +248,7 @@ def test_a_claim_by_the_keyboard_alone(tabs: OpenTab, shop: Storefront, person: 
     tab.choose("progressive")
     tab.tab_to("[name=price_class]")
     tab.choose("B")
-    for eye, powers in LENSES.items():
+    for eye, powers in PROGRESSIVE.items():
         for name, value in powers.items():
             tab.tab_to(f"#{eye}_{name}")
             keys.type(value)

@@ -47,7 +47,7 @@ WIDE: Width = 1280
 NARROW: Width = 390
 _HEIGHT: dict[Width, int] = {1280: 900, 390: 844}
 
-PICTURE_COLOURS = 64
+PICTURE_COLOURS = 128
 
 PATIENCE_MS = 6_000
 """How long a page or an element is waited for."""
@@ -257,13 +257,18 @@ def open_tab(
     return Tab(context.new_page(), url)
 
 
-def take_picture(tab: Tab, name: str, *, full_page: bool = True) -> None:
-    """Write the page as ``name``.png where `SCREENSHOTS` says; nothing without it."""
+def take_picture(tab: Tab, name: str, height: int | None = None) -> None:
+    """Write the page, or its upper ``height`` pixels, as ``name``.png where `SCREENSHOTS` says;
+    nothing without it."""
     folder = os.environ.get(SCREENSHOTS)
-    if folder:
-        path = Path(folder) / f"{name}.png"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        taken = tab.page.screenshot(full_page=full_page, animations="disabled", caret="hide")
-        # The pages have few colours: so many of them look the same and take a third of the bytes.
-        colours = Image.open(io.BytesIO(taken)).convert("RGB").quantize(PICTURE_COLOURS)
-        colours.save(path, optimize=True)
+    if not folder:
+        return
+    path = Path(folder) / f"{name}.png"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    taken = tab.page.screenshot(full_page=True, animations="disabled", caret="hide")
+    picture = Image.open(io.BytesIO(taken)).convert("RGB")
+    if height is not None:
+        picture = picture.crop((0, 0, picture.width, min(height, picture.height)))
+    # The pages have few colours: so many of them look the same and take a third of the bytes.
+    few = picture.quantize(PICTURE_COLOURS, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+    few.save(path, optimize=True)

@@ -28,12 +28,16 @@ def kind_of(address: str) -> str:
 
 
 def links_of(tab: Tab) -> list[str]:
-    """Addresses within the site that the page links to, without downloads, in their order."""
+    """Addresses of pages within the site that this one links to, in their order."""
     found: list[str] = tab.page.eval_on_selector_all(
-        "a[href]:not([download])", "links => links.map(link => link.href.split('#')[0])"
+        "a[href]", "links => links.map(link => link.href.split('#')[0])"
     )
     inside = [link.removeprefix(tab.url) for link in found if link.startswith(tab.url + "/")]
-    return list(dict.fromkeys(inside))
+    return [link for link in dict.fromkeys(inside) if not _is_file(link)]
+
+
+def _is_file(address: str) -> bool:
+    return urlsplit(address).path.endswith((".csv", ".json"))
 
 
 def crawl(tab: Tab, start: str, samples: int = SAMPLES) -> Iterator[str]:
@@ -47,9 +51,7 @@ def crawl(tab: Tab, start: str, samples: int = SAMPLES) -> Iterator[str]:
         if visits[kind] >= samples:
             continue
         visits[kind] += 1
-        answer = tab.go(address)
-        if not answer.headers.get("content-type", "").startswith("text/html"):
-            continue
+        tab.go(address)
         links = links_of(tab)
         yield kind
         for link in links:

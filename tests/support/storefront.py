@@ -52,6 +52,33 @@ QUICK = ScryptCost(n=2**14)
 """Little, so that a test that unlocks takes no second."""
 
 
+PROGRESSIVE = {
+    "right": {"sphere": "-2,25", "cylinder": "-0,50", "axis": "85", "addition": "2,00"},
+    "left": {"sphere": "-3,00", "cylinder": "-0,75", "axis": "100", "addition": "2,00"},
+}
+"""A correction by eye, as people type it."""
+
+LENS_PRICE, FRAME_PRICE = "219,50", "119,00"
+
+
+def fill_in(tab: Tab, person: str, contract: str | None = None) -> None:
+    """The form of a new claim, by correction, up to the page before sending."""
+    page = tab.page
+    if contract is not None:
+        page.locator("#contract").select_option(contract)
+    page.locator("#beneficiary").fill(person)
+    page.locator("#lens_type").select_option("progressive")
+    page.locator("#price_class").select_option("B")
+    for eye, powers in PROGRESSIVE.items():
+        for name, value in powers.items():
+            page.locator(f"#{eye}_{name}").fill(value)
+        page.locator(f"#{eye}_price").fill(LENS_PRICE)
+    page.locator("#frame_class").select_option("M03")
+    page.locator("#frame_price").fill(FRAME_PRICE)
+    page.locator("form#sale button[type=submit]").click()
+    page.wait_for_url("**/new/check")
+
+
 class Clock:
     """The instant of the tests' world, which goes on; ``skip`` moves it forward."""
 
