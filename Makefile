@@ -35,7 +35,7 @@ AXE := tests/browser/node_modules/.package-lock.json
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo install test check browser screenshots format fuzz mutation test-long bench bench-load bench-scale bench-agent bench-bulk bench-peers lock clean
+.PHONY: help demo install test check browser screenshots format fuzz mutation test-long bench bench-load bench-scale bench-agent bench-pages bench-bulk bench-peers lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -94,6 +94,9 @@ bench-scale: install ## the service as one and two processes on one PostgreSQL: 
 
 bench-agent: install ## one `optician claim` from the start of its process: JSON, plot, table
 	@$(BIN)/python -m bench.agent $(ARGS)
+
+bench-pages: install ## the insurer's pages over 100,000 claims, and what measuring costs: JSON, tables
+	@$(BIN)/python -m bench.pages $(ARGS)
 
 bench-bulk: install ## 201,000 entries in bulk, killed and resumed, then on a cluster: JSON, plot, table
 	@$(BIN)/python -m bench.bulk $(ARGS)

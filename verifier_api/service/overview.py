@@ -130,6 +130,10 @@ class Overview:
 
     # -- counts ---------------------------------------------------------------------------------
 
+    def forget(self) -> None:
+        """Count again at the next question, whatever was kept."""
+        self._kept.clear()
+
     async def warm(self) -> None:
         """Count what is recorded already, so that the first page need not wait for it."""
         now = self._doors.clock()
