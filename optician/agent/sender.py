@@ -153,6 +153,10 @@ class Sender:
                     if not kept.content["is_sent"]
                 }
                 profile = insurers.profile(reading, insurer_of(claim))
+            problem, due_at = clients.down.get(profile.insurer_id, (None, 0))
+            if problem is not None and due_at > store.seconds(now):
+                self._skip(entry, problem, due_at)  # not one wait for a dead line for each entry
+                return False
             client = clients.of(profile)
             record = self._ask(client, entry, claim, included)
         except ShopError as error:
@@ -160,6 +164,12 @@ class Sender:
         except ServiceFault as error:
             problem = problem_of(error)
             pause = getattr(error, "retry_after", None)
+            if isinstance(error, ServiceUnreachable):
+                clients.down[profile.insurer_id] = (
+                    problem,
+                    self._put_off(entry, problem, 0.0, now),
+                )
+                return False
         else:
             with self._vault.write() as writing:
                 if store.is_held(writing, entry):
@@ -171,8 +181,9 @@ class Sender:
 
     def _put_off(
         self, entry: StoredEntry, problem: Problem, pause: float | None, now: datetime
-    ) -> None:
-        due_at = None
+    ) -> int:
+        """Note why it did not work; when it is tried again, 0 for not by itself."""
+        due_at = 0
         if problem.is_passing:
             longest = min(LONGEST_PAUSE, FIRST_PAUSE * 2.0 ** min(entry.attempts - 1, 20))
             wait = max(FIRST_PAUSE, longest * self._jitter.uniform(0.5, 1.0), pause or 0.0)
@@ -180,7 +191,16 @@ class Sender:
         content = entry.content | {"problem": problem_document(problem, now)}
         with self._vault.write() as writing:
             if store.is_held(writing, entry):
-                store.put_off(writing, replace(entry, content=content), due_at)
+                store.put_off(writing, replace(entry, content=content), due_at or None)
+        return due_at
+
+    def _skip(self, entry: StoredEntry, problem: Problem, due_at: int) -> None:
+        """Put it off as another of the same insurer was, without an attempt."""
+        content = entry.content | {"problem": problem_document(problem, self._shop.clock())}
+        untried = replace(entry, content=content, attempts=entry.attempts - 1)
+        with self._vault.write() as writing:
+            if store.is_held(writing, entry):
+                store.put_off(writing, untried, due_at)
 
     def _ask(
         self,
@@ -392,6 +412,8 @@ class _Clients:
         self._make = make
         self._closing = closing
         self._made: dict[InsurerProfile, ServiceClient] = {}
+        self.down: dict[str, tuple[Problem, int]] = {}
+        """Insurers that did not answer in this round: why, and when they are asked again."""
 
     def of(self, profile: InsurerProfile) -> ServiceClient:
         """Raises `console.calls.ServiceArgumentInvalid`."""

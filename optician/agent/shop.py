@@ -405,7 +405,8 @@ class Shop:
         identity = self._identity()
         with self.vault.write() as writing:
             stored = _stored(writing, claim_id)
-            if stored.state != "granted":
+            kinds = {entry.kind for entry in store.outbox(writing, claim_id)}
+            if stored.state != "granted" or "cancellation" in kinds:
                 raise ShopError("claim_state")
             with _refusing_notices():
                 notice = make_invoice(_claim(stored), identity, date_of_delivery, amounts)
@@ -431,6 +432,9 @@ class Shop:
             with _refusing_notices():
                 notice = make_cancellation(_claim(stored), identity)
             data = encode_cancellation(notice).decode()
+            for entry in store.outbox(writing, claim_id):
+                if entry.kind == "invoice" and _has_not_arrived(entry):
+                    store.remove(writing, entry)
             self._enqueue_notice(writing, stored, "cancellation", data, {})
             return self.claim_in(writing, claim_id)
 
@@ -728,11 +732,10 @@ class Shop:
         with self.vault.write() as writing:
             before = _replies(store.outbox(writing, stored.claim_id)).get(stored.case_id)
             if before is not None:
-                problem = before.content.get("problem")
-                is_stuck = problem is not None and not problem["is_passing"]
-                if before.content["answer"] == kind and not is_stuck:
+                is_waiting = before.due_at is not None
+                if before.content["answer"] == kind and is_waiting:
                     return audit_record(stored, before)
-                if before.holder is not None or not (is_stuck or before.attempts == 0):
+                if not _has_not_arrived(before):
                     raise ShopError("audit_refused", "another answer is on its way")
                 store.remove(writing, before)
             store.add_to_outbox(
@@ -806,6 +809,13 @@ def _values(openings: Openings, line: int, slots: Sequence[str]) -> dict[str, An
         "correction": values.correction,
     }
     return {name: known[name] for name in slots}
+
+
+def _has_not_arrived(entry: StoredEntry) -> bool:
+    """Whether the insurer has not taken it for sure: it was never sent, or refused for good."""
+    problem = entry.content.get("problem")
+    is_refused = problem is not None and not problem["is_passing"]
+    return entry.holder is None and (entry.attempts == 0 or is_refused)
 
 
 def _by_claim(entries: Iterable[StoredEntry]) -> dict[str, list[StoredEntry]]:

@@ -349,8 +349,9 @@ def remove(writing: Writing, entry: StoredEntry) -> None:
 def put_off(writing: Writing, entry: StoredEntry, due_at: int | None) -> None:
     """It did not work: again at ``due_at``, or when somebody asks."""
     writing.connection.execute(
-        "UPDATE outbox SET holder = NULL, held_until = NULL, due_at = ? WHERE sequence = ?",
-        (due_at, entry.sequence),
+        "UPDATE outbox SET holder = NULL, held_until = NULL, due_at = ?, attempts = ?"
+        " WHERE sequence = ?",
+        (due_at, entry.attempts, entry.sequence),
     )
     put_content(writing, entry)
 

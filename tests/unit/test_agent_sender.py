@@ -14,8 +14,10 @@ import pytest
 from circuits.claim import decode_claim
 from console.calls import ServiceUnreachable
 from optician.agent import store
+from optician.agent.records import InsurerProfile
 from optician.agent.sender import FIRST_PAUSE, LONGEST_PAUSE, Sender, Sent
 from optician.agent.shop import Shop
+from optician.client import ServiceClient
 from optician.vault import Passphrase, Vault
 from tests.support import claims as samples
 from tests.support import service_answers as canned
@@ -60,6 +62,25 @@ def test_an_offline_queue_drains_when_the_line_is_up(premises: Premises) -> None
     assert premises.shop.queue() == []
     assert premises.shop.counts() == {"granted": 5}
     assert premises.insurer.arrivals == dict.fromkeys(ids, 1)
+
+
+def test_a_dead_line_is_tried_once_a_round(premises: Premises) -> None:
+    premises.insurer.is_up = False
+    calls = []
+
+    def make_client(profile: InsurerProfile) -> ServiceClient:
+        calls.append(profile)
+        return premises.insurer.client(profile)
+
+    for number in range(3):
+        premises.shop.make(order(f"sale-{number}"))
+    Sender(premises.shop, make_client).send_due()
+    waiting = premises.shop.queue()
+    assert [entry.attempts for entry in waiting] == [1, 0, 0]
+    assert len({entry.due_at for entry in waiting}) == 1
+    assert all(entry.problem is not None for entry in waiting)
+    # What was not tried was not sent: it is taken back here.
+    assert premises.shop.cancel(waiting[2].claim_id).state == "cancelled"
 
 
 def test_pauses_grow_to_half_an_hour(premises: Premises) -> None:

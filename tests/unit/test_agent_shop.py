@@ -378,6 +378,18 @@ def test_a_claim_that_may_have_arrived_is_cancelled_at_the_insurers(premises: Pr
     assert kinds == ["/v1/claims", f"/v1/claims/{record.claim_id}/cancellation"]
 
 
+def test_a_cancellation_takes_the_place_of_an_invoice_that_did_not_go(premises: Premises) -> None:
+    claim_id = granted(premises)
+    premises.shop.invoice(claim_id, samples.DAY)
+    record = premises.shop.cancel(claim_id)
+    assert [entry.kind for entry in record.waiting] == ["cancellation"]
+    with pytest.raises(ShopError) as refused:
+        premises.shop.invoice(claim_id, samples.DAY)
+    assert code_of(refused) == "claim_state"
+    premises.sender.send_due()
+    assert premises.shop.claim(claim_id).state == "cancelled"
+
+
 # -- erasing --------------------------------------------------------------------------------------
 
 
