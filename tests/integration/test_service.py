@@ -551,6 +551,11 @@ def test_listings_are_narrowed(insurer: Insurer) -> None:
     assert names(received_from=now - timedelta(minutes=5)) == set(made)
     assert names(received_from=now + timedelta(minutes=5)) == set()
     assert names(received_to=now - timedelta(minutes=5)) == set()
+    assert names(regroupement="M03") == {"equipment", "too early"}
+    assert names(regroupement="M01") == set()
+    assert names(claim_id=made["network"].claim_id[5:20]) == {"network"}
+    for wrong in ({"regroupement": "m03"}, {"claim_id": "a b"}, {"claim_id": ""}):
+        assert problem_of(lambda wrong=wrong: names(**wrong)).code == "parameter_invalid"  # type: ignore[misc]
 
 
 def test_a_batch_of_everything_mixed(insurer: Insurer) -> None:

@@ -17,6 +17,7 @@ from tests.support import claims as samples
 from verifier_api.judge import REASONS
 from verifier_api.service import proofs
 from verifier_api.service.proofs import (
+    PROOF_STEPS,
     MissingDocuments,
     ProofTask,
     ProofVerdict,
@@ -94,6 +95,21 @@ def test_the_bad_ones_are_named_in_their_places(worker: None) -> None:
     assert (bad.detail, bad.circuit_digest) == (REASONS["proof_invalid"], circuit_digest(GOOD))
     assert malformed.detail
     assert (malformed.circuit_digest, refused.circuit_digest) == (None, None)
+
+
+def test_every_step_that_ran_is_measured_and_the_proof_by_its_share(worker: None) -> None:
+    broken = GOOD.model_copy(update={"proof": encode_base64url(b"no proof")})
+    ground = GOOD.model_copy(update={"early_renewal_ground": "because"})
+    claims = [GOOD, BAD, LINE, broken, OTHER, ground]
+    verdicts = judge_proofs([task(claim) for claim in claims], DOCUMENTS)
+    steps = [len(verdict.took) for verdict in verdicts]
+    assert steps == [3, 3, 3, 2, 3, 1]
+    assert [verdict.together for verdict in verdicts] == [4, 4, 4, 0, 4, 0]
+    proved = [verdict for verdict in verdicts if verdict.together]
+    (share,) = {verdict.took[-1] for verdict in proved}
+    assert share > 0
+    assert all(us >= 0 for verdict in verdicts for us in verdict.took)
+    assert len(PROOF_STEPS) == 3
 
 
 def test_nothing_to_judge(worker: None) -> None:

@@ -315,6 +315,33 @@ def test_the_statement_and_the_proof_are_judged_by_a_worker(bench: Bench, benefi
     assert answer["circuit_digest"] is not None
 
 
+def test_every_judgement_is_measured(bench: Bench, beneficiary: str) -> None:
+    good = claim_for(beneficiary)
+    bad = resigned(claim_for(beneficiary, "line"), SHOP, claim_id=f"bad-{secrets.token_hex(4)}")
+    late = resigned(good, SHOP, expires_at=NOW - timedelta(days=1), claim_id="late-one")
+    for claim in (good, bad, late):
+        bench.submit(claim)
+    page = {
+        claim.claim_id: bench.run(bench.service.overview.claim_page(claim.claim_id))
+        for claim in (good, bad, late)
+    }
+    told = {
+        name: {entry["step"]: entry for entry in facts["judging"]["steps"]}
+        for name, facts in page.items()
+    }
+    passed = told[good.claim_id]
+    assert {entry["outcome"] for entry in passed.values()} == {"passed"}
+    judging = page[good.claim_id]["judging"]
+    spent = sum(entry["us"] for entry in passed.values())
+    assert 0 < spent <= judging["latency_us"]
+    assert judging["waited_us"] + judging["recording_us"] <= judging["latency_us"]
+    assert judging["batch_size"] >= 1
+    assert told[bad.claim_id]["proof"]["outcome"] == "failed"
+    assert told["late-one"]["expiry"]["outcome"] == "failed"
+    assert told["late-one"]["proof"] == passed["proof"] | {"outcome": "not_reached", "us": None}
+    assert page["late-one"]["judging"]["batch_size"] is None
+
+
 def test_the_same_id_with_other_bytes(bench: Bench, beneficiary: str) -> None:
     claim = claim_for(beneficiary, claim_id=f"id-{secrets.token_hex(8)}")
     bench.submit(claim)
