@@ -21,7 +21,7 @@ from tests.browser.conftest import OpenTab
 from tests.support import claims as samples
 from tests.support.browsing import NARROW, Tab
 from tests.support.remade import resigned
-from tests.support.serving import served
+from tests.support.serving import other_site, served
 from tests.support.storefront import Clock, Office, office
 from tests.support.web import Insurer
 
@@ -113,6 +113,18 @@ def test_the_door(tabs: OpenTab, desk: Desk) -> None:
     tab.page.context.add_cookies([kept])  # type: ignore[list-item]
     tab.go("/pages/")
     assert tab.path.startswith("/pages/login")
+
+
+def test_another_site_can_do_nothing(tabs: OpenTab, desk: Desk) -> None:
+    tab: Tab = tabs(desk.office.url)
+    desk.office.log_in(tab, "admin")
+    path = f"/pages/claims/{desk.pending.claim_id}"
+    with other_site(f"{desk.office.url}{path}/decision") as url:
+        assert tab.status_of_form_from(url) == 403
+    with other_site(f"{desk.office.url}/pages/logout") as url:
+        assert tab.status_of_form_from(url) == 403
+    assert tab.go(path).status == 200
+    expect(tab.page.get_by_role("main")).to_contain_text(say("decision.grant"))
 
 
 # -- claims -------------------------------------------------------------------------------------

@@ -61,7 +61,8 @@ def server_ms(tab: Tab, path: str) -> float:
 def test_every_page_is_quick(tab: Tab, many: Crowd, capsys: pytest.CaptureFixture[str]) -> None:
     oldest, newest = many.claim_ids[0], many.claim_ids[-1]
     paths = [
-        "/pages/",
+        "/pages/?days=365",
+        "/pages/?days=7",
         "/pages/claims",
         "/pages/claims?verdict=refused",
         "/pages/claims?state=payable&optician=optician-003",

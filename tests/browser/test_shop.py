@@ -7,15 +7,11 @@ import re
 import secrets
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect
-from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
-from starlette.routing import Route
 
 from optician.web.app import make_agent
 from optician.web.keeper import Keeper
@@ -23,8 +19,8 @@ from pages.catalogue import Catalogue, Language
 from tests.browser.conftest import OpenTab
 from tests.support import audits
 from tests.support import claims as samples
-from tests.support.browsing import NARROW, Tab
-from tests.support.serving import address_of, free_port, served
+from tests.support.browsing import NARROW, REBOUND, Tab
+from tests.support.serving import address_of, free_port, other_site, served
 from tests.support.storefront import (
     FRAME_PRICE,
     LENS_PRICE,
@@ -379,33 +375,25 @@ def test_the_language_is_switched_and_stays(tabs: OpenTab, shop: Storefront) -> 
     expect(title).to_have_text(say("sale.title", "en"))
 
 
-@contextmanager
-def other_site(target: str) -> Iterator[str]:
-    """A page of another origin whose form is sent to the shop's page."""
-    form = (
-        "<!doctype html><html lang=en><title>Other</title><main>"
-        f"<form method=post action='{target}/lock'><button>Win</button></form></main></html>"
-    )
-
-    async def page(_request: Request) -> Response:
-        return HTMLResponse(form)
-
-    with served(Starlette(routes=[Route("/", page)])) as url:
-        yield url
-
-
 def test_another_site_can_do_nothing(tabs: OpenTab, shop: Storefront) -> None:
     """Its form goes out with the origin that the browser adds, and is refused."""
-    tab = tabs(shop.url)
+    tab: Tab = tabs(shop.url)
     shop.unlock(tab)
-    with other_site(shop.url) as url:
-        stranger = tab.page.context.new_page()  # the same browser, with the shop's cookies
-        tab.strangers.add(url)
-        stranger.goto(url)
-        tab.expected |= {403, 404}  # our refusal; the other site has no icon
-        with stranger.expect_navigation() as sent:
-            stranger.get_by_role("button").click()
-        assert sent.value is not None
-        assert sent.value.status == 403
-        assert shop.keeper.state == "open"
+    with other_site(f"{shop.url}/lock") as url:
+        assert tab.status_of_form_from(url) == 403
+    assert shop.keeper.state == "open"
     assert tab.go("/claims").status == 200
+
+
+def test_a_foreign_name_for_this_machine_is_refused(tabs: OpenTab, shop: Storefront) -> None:
+    """As if its DNS server had pointed it here after the browser had loaded a page from it."""
+    tab: Tab = tabs(shop.url)
+    shop.unlock(tab)
+    port = shop.url.rpartition(":")[2]
+    rebound: Tab = tabs(f"http://{REBOUND}:{port}")
+    rebound.expected.add(421)
+    for path in ("/", "/lock", "/claims", "/v1/status"):
+        assert rebound.go(path).status == 421
+        assert "optician" not in rebound.page.content().lower()
+    # Browsers say that a name without https is not worth that header.
+    rebound.faults = [fault for fault in rebound.faults if "Opener-Policy" not in fault]

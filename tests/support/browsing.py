@@ -53,6 +53,9 @@ PICTURE_COLOURS = 128
 PATIENCE_MS = 6_000
 """How long a page or an element is waited for."""
 
+REBOUND = "rebound.example"
+"""A name that leads the browser to this machine."""
+
 _NAMES = ("chromium", "chromium-browser", "google-chrome")
 _ARGUMENTS = (
     "--no-sandbox",  # it shows our own pages, and its sandbox refuses to be root's
@@ -65,8 +68,8 @@ _ARGUMENTS = (
     "--disable-sync",
     "--font-render-hinting=none",
     "--no-first-run",
-    # Nobody else has an address.
-    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost",
+    # Nobody else has an address, and one foreign name is this machine's.
+    f"--host-resolver-rules=MAP {REBOUND} 127.0.0.1, MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
 )
 _TELL_VIOLATIONS = """
 addEventListener("securitypolicyviolation", event => console.error(
@@ -185,6 +188,19 @@ class Tab:
                 return
             self.page.keyboard.press("ArrowDown")
         raise AssertionError(f"{value}: not among the choices")
+
+    def status_of_form_from(self, site: str) -> int:
+        """The answer that the form on another site's page gets when it is sent by this browser,
+        whoever is logged in with it."""
+        self.strangers.add(site)
+        stranger = self.page.context.new_page()
+        stranger.goto(site)
+        self.expected |= {403, 404}  # our refusal; the other site has no icon
+        with stranger.expect_navigation() as sent:
+            stranger.get_by_role("button").click()
+        stranger.close()
+        assert sent.value is not None
+        return sent.value.status
 
     def accessibility_faults(self) -> list[str]:
         """What axe-core calls serious or critical on the page as it stands; a line each."""

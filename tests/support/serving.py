@@ -9,6 +9,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+from starlette.routing import Route
 from starlette.types import ASGIApp
 
 START_SECONDS = 60
@@ -58,3 +62,18 @@ def served(app: ASGIApp, opened: socket.socket | None = None) -> Iterator[str]:
         server.should_exit = True
         thread.join(STOP_SECONDS)
         bound.close()
+
+
+@contextmanager
+def other_site(action: str) -> Iterator[str]:
+    """A page of another origin with one button, which sends a form to the address ``action``."""
+    text = (
+        "<!doctype html><html lang=en><title>Other</title><main>"
+        f"<form method=post action='{action}'><button>Win</button></form></main></html>"
+    )
+
+    async def page(_request: Request) -> Response:
+        return HTMLResponse(text)
+
+    with served(Starlette(routes=[Route("/", page)])) as url:
+        yield url
