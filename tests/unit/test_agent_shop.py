@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from circuits.claim import ClaimAmounts, decode_claim
+from optician.agent import store
 from optician.agent.answers import claim_answer, encode_answer, queue_facts
 from optician.agent.errors import SHOP_PROBLEMS, ShopError
 from optician.agent.orders import encode_order
@@ -406,8 +407,14 @@ def test_openings_are_erased_after_their_last_day(premises: Premises) -> None:
     assert not record.has_openings
     assert record.history[-1].kind == "erased"
     assert premises.shop.order(claim_id) is None
+    with premises.vault.read() as reading:
+        stored = store.claim(reading, claim_id)
+    assert stored is not None
+    assert stored.content["order_index"] is None  # by which the sale could be guessed
     assert premises.shop.erase_due() == []
     assert premises.shop.make(order()).claim_id == claim_id  # still the same sale
+    other = order(price_cents={"frame": 9_900})  # nobody can tell any more what was sold
+    assert premises.shop.make(other).claim_id == claim_id
     assert premises.vault.check() == []
 
 
