@@ -148,6 +148,37 @@ def test_a_refusal_is_understood(
     assert "renouvellement" in handler.text
 
 
+def test_by_codes_and_on_to_the_invoice(
+    tabs: OpenTab, shop: Storefront, insurer: Office, person: str
+) -> None:
+    """Codes as a scanner or a catalogue writes them; a granted claim becomes payable."""
+    tab: Tab = tabs(shop.url)
+    shop.unlock(tab)
+    tab.go("/new")
+    page = tab.page
+    lens, frame = (str(samples.row_of(name).code) for name in ("VM4", "M03"))
+    page.locator("#beneficiary").fill(person)
+    for eye in ("right", "left"):
+        page.locator(f"#{eye}_code").fill(f" {lens[:4]} {lens[4:]} ")
+        page.locator(f"#{eye}_price").fill(LENS_PRICE)
+    page.locator("#frame_code").fill(frame)
+    page.locator("#frame_price").fill(FRAME_PRICE)
+    press_button(tab, say("sale.check"))
+    page.wait_for_url("**/new/check")
+    expect(page.locator(".closed-side")).to_contain_text(lens)
+    press_button(tab, say("check.send"))
+    page.wait_for_url("**/claims/*")
+    main = page.get_by_role("main")
+    expect(main).to_contain_text(say("state.granted"))
+    claim_id = tab.path.rpartition("/")[2]
+    press_button(tab, say("claim.send_invoice"))
+    expect(main).to_contain_text(say("state.payable"))
+    handler: Tab = tabs(insurer.url)
+    insurer.log_in(handler)
+    handler.go("/pages/claims?state=payable")
+    assert claim_id in handler.page.content()
+
+
 def test_mistakes_are_told_at_their_fields(tabs: OpenTab, shop: Storefront, person: str) -> None:
     tab = tabs(shop.url)
     shop.unlock(tab)
