@@ -40,8 +40,11 @@ def many(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Crowd]:
     database = Database(insurer.settings.database_url())
     claim_ids = crowd.fill(database, CLAIMS, samples.NOW, contract=contract)
     database.dispose()
-    with served(insurer.app) as url:
-        yield Crowd(Office(insurer, url), claim_ids)
+    try:
+        with served(insurer.app) as url:
+            yield Crowd(Office(insurer, url), claim_ids)
+    finally:
+        insurer.file.unlink()  # 600 MB, which pytest would keep for three runs
 
 
 @pytest.fixture

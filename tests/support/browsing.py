@@ -28,6 +28,7 @@ from playwright.sync_api import (
     Page,
     Request,
     Response,
+    expect,
     sync_playwright,
 )
 
@@ -50,8 +51,10 @@ _HEIGHT: dict[Width, int] = {1280: 900, 390: 844}
 
 PICTURE_COLOURS = 128
 
-PATIENCE_MS = 6_000
-"""How long a page or an element is waited for."""
+PATIENCE_MS = 15_000
+"""How long a page, an element or what it should say is waited for."""
+
+expect.set_options(timeout=PATIENCE_MS)
 
 REBOUND = "rebound.example"
 """A name that leads the browser to this machine."""
