@@ -46,7 +46,7 @@ REQUESTS: list[tuple[str, str, str | None, int]] = [
     ("GET", "/v1/claims", None, 401),
     ("GET", "/v1/tokens", "reader", 403),
     ("GET", "/v1/nothing", "admin", 404),
-    ("GET", "/", None, 404),
+    ("GET", "/nowhere", None, 404),
     ("GET", "/docs", None, 404),
     ("GET", "/v1/claims/", "admin", 404),
     ("GET", "//v1/claims", "admin", 404),
