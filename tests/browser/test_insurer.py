@@ -204,6 +204,7 @@ def test_an_administrator_decides_and_a_reader_does_not(tabs: OpenTab, desk: Des
     desk.office.log_in(admin, "admin")
     admin.go(path)
     admin.page.locator("#note").fill("file 17")
+    assert admin.accessibility_faults() == []
     admin.page.get_by_role("button", name=say("decision.grant")).click()
     expect(admin.page.locator("main h1")).to_be_visible()
     expect(admin.page.get_by_role("main")).to_contain_text("file 17")

@@ -368,10 +368,12 @@ def test_first_steps(
         page.locator("#passphrase_again").fill(PASSPHRASE + "!")
         press_button(tab, say("setup.create"))
         expect(page.get_by_role("main")).to_contain_text(say("setup.differ"))
+        faults = tab.accessibility_faults()
         page.locator("#passphrase").fill(PASSPHRASE)
         page.locator("#passphrase_again").fill(PASSPHRASE)
         press_button(tab, say("setup.create"))
         page.locator("#optician_id").fill("shop-of-the-first-steps")
+        faults += tab.accessibility_faults()
         press_button(tab, say("setup.make_key"))
         page.wait_for_url("**/settings")
         token = insurer.register(keeper.shop().public_keys())
@@ -384,6 +386,17 @@ def test_first_steps(
         claim(tab, person)
         expect(page.get_by_role("main")).to_contain_text(say("state.granted"))
         assert token not in page.content()
+
+        # The token for point-of-sale software is shown once.
+        tab.go("/settings")
+        press_button(tab, say("settings.make_token"))
+        shown = page.locator("#new-token code").inner_text()
+        faults += tab.accessibility_faults()
+        tab.resize(NARROW)
+        tab.assert_it_fits()
+        tab.go("/settings")
+        assert shown not in page.content()
+        assert faults == []
 
 
 # -- languages, and other sites -----------------------------------------------------------------
