@@ -13,6 +13,7 @@ import pytest
 from circuits.attestation import MAX_SUBMISSION_BYTES
 from circuits.canonical import canonical_bytes
 from circuits.claim import Claim, encode_claim
+from optician.identity import Identity
 from tests.support import claims as samples
 from tests.support.web import Caller, code_of
 
@@ -151,7 +152,7 @@ def test_what_is_refused_so_is_not_recorded(caller: Caller, claim: Claim) -> Non
 
 def test_a_verdict_comes_after_every_one_of_them(caller: Caller) -> None:
     """The signature of another key is a verdict, and the token is asked before there is one."""
-    stranger = samples.identity("optician-1")
+    stranger = Identity.generate(samples.identity().optician_id)
     claim, _ = samples.claim_of(samples.sample_sale("line"), by=stranger)
     body = encode_claim(claim)
     for spoil, code in STEPS:
