@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from optician.identity import Identity
 from tests.support import claims as samples
 from tests.support.web import Caller, Insurer, serving
 from verifier_api.service.life import REASON_TITLES
@@ -78,7 +79,7 @@ def test_no_request_makes_a_label_of_its_own(caller: Caller) -> None:
 
 def test_nothing_of_a_claim_or_a_token_is_a_label(caller: Caller) -> None:
     claim, _ = samples.claim_of(
-        samples.sample_sale("line"), by=samples.identity("optician-1"), now=samples.NOW
+        samples.sample_sale("line"), by=Identity.generate("optician-1"), now=samples.NOW
     )
     assert caller.submit(claim).json()["reason"] == "optician_unknown"  # another key of that name
     text = caller.ask("GET", "/metrics", "auditor").text

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import pytest
 
 from circuits.claim import Claim, encode_claim
+from optician.identity import Identity
 from tests.support import claims as samples
 from tests.support.web import Caller, Insurer, code_of, document_of_service, later, serving
 from verifier_api.service.access import SCOPES
@@ -93,7 +94,7 @@ def caller(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Caller]:
 
 def claim_to_refuse() -> Claim:
     """Of the right form, by a key that nobody registered: judged without a worker."""
-    return samples.claim_of(samples.sample_sale("line"), by=samples.identity("optician-1"))[0]
+    return samples.claim_of(samples.sample_sale("line"), by=Identity.generate("optician-1"))[0]
 
 
 def asked(caller: Caller, method: str, template: str) -> Asked:
