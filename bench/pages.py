@@ -130,28 +130,28 @@ def _examined(is_measured: bool) -> Examined:
     return replace(item, judging=judging)
 
 
-def _record(folder: Path, *, is_measured: bool, has_index: bool) -> float:
+def _record(folder: Path, batches: int, *, is_measured: bool, has_index: bool) -> float:
     """CPU microseconds a claim."""
     database: Database = records.database_with_rights(folder)
     if not has_index:
         with database.write() as connection:
             connection.exec_driver_sql(f"DROP INDEX {INDEX}")
-    batches = [[_examined(is_measured) for _ in range(BATCH)] for _ in range(BATCHES)]
+    made = [[_examined(is_measured) for _ in range(BATCH)] for _ in range(batches)]
     start = time.process_time()
-    for batch in batches:
+    for batch in made:
         with database.write() as connection:
             record_claims(connection, batch, records.NOW)
     spent = time.process_time() - start
     database.dispose()
-    return spent / (BATCH * BATCHES) * 1e6
+    return spent / (BATCH * batches) * 1e6
 
 
-def measure_recording(rounds: int) -> dict[str, list[float]]:
+def measure_recording(rounds: int, batches: int) -> dict[str, list[float]]:
     """CPU microseconds a claim: before, with the stopwatch, with both."""
     kinds: dict[str, Callable[[Path], float]] = {
-        "neither": lambda folder: _record(folder, is_measured=False, has_index=False),
-        "stopwatch": lambda folder: _record(folder, is_measured=True, has_index=False),
-        "both": lambda folder: _record(folder, is_measured=True, has_index=True),
+        "neither": lambda folder: _record(folder, batches, is_measured=False, has_index=False),
+        "stopwatch": lambda folder: _record(folder, batches, is_measured=True, has_index=False),
+        "both": lambda folder: _record(folder, batches, is_measured=True, has_index=True),
     }
     figures: dict[str, list[float]] = {name: [] for name in kinds}
     for number in range(rounds + 1):
@@ -163,11 +163,11 @@ def measure_recording(rounds: int) -> dict[str, list[float]]:
     return figures
 
 
-def measure(number: int, rounds: int) -> dict[str, Any]:
+def measure(number: int, rounds: int, batches: int) -> dict[str, Any]:
     """Everything; see module docstring."""
     results: dict[str, Any] = {"format": 1} | describe_commit() | {"machine": describe_machine()}
     results |= {"target_ms": TARGET_MS, "batch": BATCH} | measure_pages(number, rounds)
-    return results | {"recording_us": measure_recording(rounds)}
+    return results | {"recording_us": measure_recording(rounds, batches)}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -175,9 +175,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.pages", description=__doc__)
     parser.add_argument("--claims", type=int, default=CLAIMS)
     parser.add_argument("--rounds", type=int, default=ROUNDS)
+    parser.add_argument("--batches", type=int, default=BATCHES)
     parser.add_argument("--out", type=Path, default=LATEST)
     chosen = parser.parse_args(arguments)
-    results = measure(chosen.claims, chosen.rounds)
+    results = measure(chosen.claims, chosen.rounds, chosen.batches)
     write_results(results, chosen.out)
     if chosen.out == LATEST:
         write_pages_report(results, ROOT / "docs" / "performance.md")

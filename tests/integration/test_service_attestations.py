@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,7 +22,7 @@ from tests.support import claims as samples
 from tests.support.attesting import LAB, attestation, rule, trusted_key
 from tests.support.insurer import Insurer, contract_bytes
 from tests.support.publishing import write_trust
-from tests.support.server import Server, Store
+from tests.support.server import Server, Store, start_server
 
 pytestmark = pytest.mark.integration
 
@@ -101,9 +103,17 @@ class Office:
                 )
 
 
-@pytest.fixture
-def office(make_store: MakeStore, start: StartServer, tmp_path: Path) -> Office:
-    return Office(make_store(), start, tmp_path)
+@pytest.fixture(scope="module")
+def office(make_store: MakeStore, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Office]:
+    """One for all: the first two tests need both processes, the last one revokes its attester."""
+    with ExitStack() as stack:
+
+        def start(store: Store, admin_token: str | None = None, **settings: Any) -> Server:
+            server = start_server(store, admin_token, **settings)
+            stack.callback(server.kill)
+            return server
+
+        yield Office(make_store(), start, tmp_path_factory.mktemp("office"))
 
 
 def made(claim: Claim, **choices: object) -> Attestation:

@@ -9,9 +9,6 @@ from urllib.parse import parse_qsl, urlsplit
 
 from tests.support.browsing import Tab
 
-SAMPLES = 3
-"""So many pages of one kind are looked at; the others differ in their data alone."""
-
 # Names of claims, cases, digests, classes: with a digit, or longer than a word.
 _NAME = re.compile(r".*\d.*|.{25,}", re.DOTALL)
 
@@ -40,15 +37,19 @@ def _is_file(address: str) -> bool:
     return urlsplit(address).path.endswith((".csv", ".json"))
 
 
-def crawl(tab: Tab, start: str, samples: int = SAMPLES) -> Iterator[str]:
-    """Visit ``start`` and whatever it leads to; yields each page's kind while the tab shows it."""
+def crawl(tab: Tab, start: str, samples: int, *, has_queries: bool) -> Iterator[str]:
+    """Visit ``start`` and whatever it leads to; yields each page's kind while the tab shows it.
+
+    ``samples`` pages of a kind are looked at, the others differ in their data alone; without
+    ``has_queries`` none that needs a query, which another page shows with other data.
+    """
     waiting = [start]
     seen = {start}
     visits: Counter[str] = Counter()
     while waiting:
         address = waiting.pop(0)
         kind = kind_of(address)
-        if visits[kind] >= samples:
+        if visits[kind] >= samples or ("?" in kind and not has_queries):
             continue
         visits[kind] += 1
         tab.go(address)

@@ -53,7 +53,12 @@ def shop(optician_id: str = SHOP) -> Identity:
 
 def contract(**changes: Any) -> Contract:
     """The first sample contract, with other values of some fields."""
-    return load_sample("responsable").model_copy(update=changes)
+    return _sample().model_copy(update=changes)
+
+
+@cache
+def _sample() -> Contract:
+    return load_sample("responsable")
 
 
 # -- databases ----------------------------------------------------------------------------------

@@ -58,7 +58,7 @@ def test_the_page_says_what_was_measured(repository: Path) -> None:
 @pytest.mark.integration
 def test_the_program_runs_whole(tmp_path: Path, repository: Path) -> None:
     out = tmp_path / "pages.json"
-    words = ("--claims", "500", "--rounds", "1")
+    words = ("--claims", "500", "--rounds", "1", "--batches", "3")
     subprocess.run(
         [sys.executable, "-m", "bench.pages", *words, "--out", str(out)],
         cwd=repository,
