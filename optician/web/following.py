@@ -64,6 +64,7 @@ def home(visit: Visit) -> Response:
         rows=[claim_row(visit, record) for record in recent],
         has_insurer=bool(shop.insurers()),
         fault=visit.keeper.fault,
+        damaged=visit.keeper.damaged,
     )
 
 

@@ -92,6 +92,10 @@ class Keeper:
         self._rests_until = 0.0
         self.fault: str | None = None
         """Where the thread last stumbled, until it has gone round well again."""
+        self.damaged = 0
+        """Rows of the vault that do not unseal or are not this program's, found when it was
+        opened."""
+        self._is_checked = False
         self._erased_at: datetime | None = None
         if source is not None and path.exists():
             self._take(Vault.open(path, source))
@@ -204,6 +208,7 @@ class Keeper:
 
     def _take(self, vault: Vault) -> None:
         self._vault, self._shop = vault, self._make_shop(vault)
+        self._is_checked, self.damaged = False, 0
         self.use()
         try:
             self.apply_settings()
@@ -254,7 +259,8 @@ class Keeper:
                 self._round.wait(seconds)
 
     def tick(self) -> None:
-        """One round: lock what is idle, send what is due, erase what is over."""
+        """One round: lock what is idle, send what is due, erase what is over; the first also reads
+        the whole vault for damage."""
         if self._shop is not None and self.monotonic() - self._used_at > self._lock_seconds:
             self.lock()
             return
@@ -262,6 +268,8 @@ class Keeper:
         if shop is None:
             return
         self._make_sender(shop).send_due(self.clock())
+        if not self._is_checked:
+            self._is_checked, self.damaged = True, len(self.vault().check())
         now = self.clock()
         if self._erased_at is None or now - self._erased_at >= ERASE_EVERY:
             self._erased_at = now
