@@ -279,18 +279,22 @@ class Keeper:
         while not self._is_stopping:
             self._wake.wait(TICK_SECONDS)
             self._wake.clear()
-            if self.monotonic() < self._rests_until:
-                continue
-            try:
-                self.tick()
-                self.fault = None
-            except VaultError as error:
-                if error.code != "vault_locked":  # locked meanwhile: what was sent goes again
-                    self._rest("vault", error.code)
-            except Exception as error:
-                # A fault of ours; its message might repeat anything, so only its place is told.
-                self._rest("fault", place_of(error))
-            self._tell_round()
+            self._go_round()
+
+    def _go_round(self) -> None:
+        """A `tick`, whose faults are told; then there is a rest."""
+        if self.monotonic() < self._rests_until:
+            return
+        try:
+            self.tick()
+            self.fault = None
+        except VaultError as error:
+            if error.code != "vault_locked":  # locked meanwhile: what was sent goes again
+                self._rest("vault", error.code)
+        except Exception as error:
+            # A fault of ours; its message might repeat anything, so only its place is told.
+            self._rest("fault", place_of(error))
+        self._tell_round()
 
     def _rest(self, key: str, text: str) -> None:
         self._rests_until = self.monotonic() + FAULT_SECONDS
