@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date
 from typing import Any, Final
 
 from starlette.responses import Response
 
+from circuits.slots import Correction
 from optician.agent.errors import ShopError
 from optician.agent.records import AuditRecord, AuditView
+from optician.lenses import correction_text
 from optician.web.following import sale_name, slot_text
-from optician.web.selling import WAIT_SECONDS
-from optician.web.visit import Visit
-from pages.figures import day as day_text
+from optician.web.selling import WAIT_SECONDS, decimal_text
+from optician.web.visit import Visit, sentence
 from pages.figures import euros
 from pages.forms import FormError
 
@@ -96,12 +97,17 @@ def _audit_page(
         state=_state(visit, record),
         reveals=_reveals(visit, view),
         hidden=[slot_text(visit, slot) for slot in view.hidden],
-        obstacle="" if view.obstacle is None else view.obstacle[visit.language],
+        obstacle=""
+        if view.obstacle is None
+        else sentence(visit.typeset(view.obstacle[visit.language])),
+        obstacle_detail=view.obstacle_detail,
         is_trusted=view.is_auditor_trusted,
         can_answer=is_open and view.obstacle is None and view.revealed is not None,
         can_refuse=is_open,
         outcome=_word(visit, record.outcome),
-        problem="" if record.problem is None else record.problem.titles[visit.language],
+        problem=""
+        if record.problem is None
+        else sentence(visit.typeset(record.problem.titles[visit.language])),
         reason=visit.form.exact("reason", 1000),
         max_reason=MAX_REASON,
         errors=errors or {},
@@ -129,8 +135,10 @@ def _value(visit: Visit, slot: str, value: Any) -> str:
         return euros(value, visit.language)
     if slot == "code" and isinstance(value, int):
         return f"{value:07d}"
-    if slot == "date" and not isinstance(value, int):
-        return day_text(value.date() if isinstance(value, datetime) else value, visit.language)
+    if isinstance(value, date):
+        return visit.day(value)
+    if isinstance(value, Correction):
+        return decimal_text(visit, correction_text(value))
     return str(value)
 
 

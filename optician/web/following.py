@@ -245,7 +245,9 @@ def _claim_page(
         name=sale_name(record),
         state=(STATE_KINDS.get(record.state, "info"), visit.state_text(record.state)),
         is_moving=is_on_its_way(record),
-        next=next_text(visit, record),
+        next=""
+        if record.next_step is None
+        else sentence(visit.typeset(record.next_step[visit.language])),
         reason=reason_text(visit, record),
         problem=""
         if record.problem is None

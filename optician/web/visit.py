@@ -244,6 +244,6 @@ def sentence(text: str) -> str:
 def next_text(visit: Visit, record: ClaimRecord) -> str:
     """What the optician does next about a claim, "" if nothing."""
     titles = record.next_step
-    if titles is None and record.problem is not None:
-        titles = record.problem.titles
+    if record.problem is not None and not (titles and record.problem.is_passing):
+        titles = record.problem.titles  # what has to be mended says it more closely
     return "" if titles is None else sentence(visit.typeset(titles[visit.language]))
