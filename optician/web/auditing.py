@@ -124,7 +124,8 @@ def _reveals(visit: Visit, view: AuditView) -> list[dict[str, str]]:
     shown = []
     for slot in view.record.slots:
         value = "" if view.revealed is None else _value(visit, slot, view.revealed.get(slot))
-        shown.append({"label": slot_text(visit, slot), "value": value})
+        label = slot_text(visit, slot)
+        shown.append({"label": label[:1].upper() + label[1:], "value": value})
     return shown
 
 

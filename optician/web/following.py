@@ -295,6 +295,7 @@ def _claim_page(
         can_again=record.state in AGAIN_STATES and order is not None,
         today=visit.day(today),
         typed={name: visit.form.text(name, 512, "") for name in _CLAIM_FIELDS},
+        line=visit.form.text("line", 10, _first_due(record)),
         errors=errors or {},
         refusal=refusal,
     )
@@ -302,8 +303,13 @@ def _claim_page(
 
 _CLAIM_FIELDS: Final = (
     *("date_of_delivery", "lenses_amount", "frame_amount"),
-    *("line", "attester_id", "attester_url", "record_id"),
+    *("attester_id", "attester_url", "record_id"),
 )
+
+
+def _first_due(record: ClaimRecord) -> str:
+    """The line that is to be attested next."""
+    return next((str(duty.line) for duty in record.duties if not duty.is_met), "1")
 
 
 def reason_text(visit: Visit, record: ClaimRecord) -> str:
